@@ -1,1 +1,5 @@
-//! Placeholder.
+//! Fulmar's server.
+
+mod clock;
+
+pub use clock::{Clock, ManualClock, Rng};
