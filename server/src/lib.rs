@@ -3,9 +3,16 @@
 mod auth;
 mod clock;
 mod metrics;
+mod store;
 mod watched_files;
 
 pub use auth::{AuthError, AuthOptions, Authenticator, Identity, KeySetError};
 pub use clock::{Clock, ManualClock, Rng};
 pub use metrics::{CloseReason, Family, Metrics};
+#[cfg(feature = "fault-injection")]
+pub use store::StoreFault;
+pub use store::{
+    Health, KEY_BYTES_MAX, KeyRange, QUEUE_CLOSURES_MAX, RANGE_ROWS_MAX, RunError, Snapshot, Store,
+    StoreError, StoreOptions, TRANSACTION_BYTES_MAX, TRANSACTION_TIME_MAX, Transaction, VALUE_BYTES_MAX,
+};
 pub use watched_files::FileError;
