@@ -2,12 +2,17 @@
 
 mod auth;
 mod clock;
+mod config;
 mod metrics;
 mod store;
 mod watched_files;
 
 pub use auth::{AuthError, AuthOptions, Authenticator, Identity, KeySetError};
 pub use clock::{Clock, ManualClock, Rng};
+pub use config::{
+    AuthConfig, Config, ConfigError, Credentials, LimitsConfig, ListenConfig, LogConfig, LogFormat,
+    StoreConfig, TlsConfig,
+};
 pub use metrics::{CloseReason, Family, Metrics};
 #[cfg(feature = "fault-injection")]
 pub use store::StoreFault;

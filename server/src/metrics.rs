@@ -1,9 +1,10 @@
 //! What a server counts and measures, for Prometheus.
 //!
 //! Each [`Metrics`] is a recorder of its own: nothing is installed for the whole process, so that several
-//! servers in one process (tests, `fulmar demo`) do not count into each other. For the same reason the
-//! `metrics` crate's macros are not used: whoever counts holds a handle, which costs one atomic addition
-//! and no look-up of a name.
+//! servers in one process (tests, `fulmar demo`) do not count into each other. Whoever counts holds a handle
+//! of its server's, which costs one atomic addition and no look-up of a name; the `metrics` crate's macros,
+//! which look for a recorder of the process or thread, count nothing unless [`Metrics::recorder`] was made
+//! that.
 //!
 //! All names, kinds and descriptions stand in the one table below. A label's values are names from the
 //! registry of the protocol or from this file, never anything a peer sent, so the number of series is
@@ -15,7 +16,7 @@ use std::time::Duration;
 
 use fulmar_protocol::{ErrorCode, ErrorScope};
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Label, Level, Metadata, Recorder};
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusRecorder};
 
 /// From a good disk's sync to a user's patience, in seconds.
 const SECONDS: &[f64] = &[
@@ -52,12 +53,12 @@ macro_rules! table {
         /// The handles of everything that a server counts and measures.
         pub struct Metrics {
             $(#[doc = concat!("`", $name, "`: ", $description)] pub $field: $handle,)+
-            handle: PrometheusHandle,
+            recorder: Arc<PrometheusRecorder>,
         }
 
         impl Metrics {
             fn with(recorder: &Arc<PrometheusRecorder>) -> Self {
-                Self { $($field: Handle::of($name, recorder),)+ handle: recorder.handle() }
+                Self { $($field: Handle::of($name, recorder),)+ recorder: Arc::clone(recorder) }
             }
         }
     };
@@ -88,10 +89,12 @@ table! {
         "From the start of an append to its being durable.";
     store_sync_seconds: Histogram = "fulmar_store_sync_seconds", Kind::Histogram(SECONDS),
         "One sync of the store's journal.";
-    store_sync_transactions: Histogram = "fulmar_store_sync_transactions", Kind::Histogram(NUMBERS),
+    store_batch_closures: Histogram = "fulmar_store_batch_closures", Kind::Histogram(NUMBERS),
         "Transactions made durable by one sync.";
-    store_failures: Counter = "fulmar_store_failures_total", Kind::Counter,
-        "Writes and syncs of the store that failed.";
+    store_batch_bytes: Histogram = "fulmar_store_batch_bytes", Kind::Histogram(BYTES),
+        "Bytes of the rows made durable by one sync.";
+    store_failed: Gauge = "fulmar_store_failed", Kind::Gauge,
+        "1 after a write or sync failed: the store then accepts nothing until a restart. Else 0.";
     send_lanes: Gauge = "fulmar_send_lanes", Kind::Gauge, "Send lanes that are open.";
     log_lanes: Gauge = "fulmar_log_lanes", Kind::Gauge, "Log lanes that are open.";
     log_lanes_behind: Gauge = "fulmar_log_lanes_behind", Kind::Gauge,
@@ -149,16 +152,23 @@ impl Metrics {
         self.errors.add(code.name(), 1);
     }
 
+    /// The recorder behind the handles, for code that counts with the `metrics` crate's macros: it can be
+    /// made that of a thread, or, in a program that runs one server, that of the process.
+    #[must_use]
+    pub fn recorder(&self) -> Arc<PrometheusRecorder> {
+        Arc::clone(&self.recorder)
+    }
+
     /// The text that Prometheus reads.
     #[must_use]
     pub fn render(&self) -> String {
-        self.handle.render()
+        self.recorder.handle().render()
     }
 
     /// Sorts what was measured since the last call into the buckets. Until then each measurement takes
     /// 8 bytes: whoever owns the metrics calls this every [`Metrics::UPKEEP_EVERY`].
     pub fn upkeep(&self) {
-        self.handle.run_upkeep();
+        self.recorder.handle().run_upkeep();
     }
 }
 
@@ -304,6 +314,15 @@ mod tests {
         one.entries_accepted.increment(3);
         assert!(one.render().contains("\nfulmar_entries_accepted_total 3\n"));
         assert!(other.render().contains("\nfulmar_entries_accepted_total 0\n"));
+    }
+
+    #[test]
+    fn macros_count_into_a_server_whose_recorder_is_that_of_the_thread() {
+        let metrics = Metrics::new();
+        metrics::with_local_recorder(&*metrics.recorder(), || {
+            metrics::gauge!("fulmar_store_failed").set(1.0)
+        });
+        assert!(metrics.render().contains("\nfulmar_store_failed 1\n"));
     }
 
     #[test]
