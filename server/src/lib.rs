@@ -3,8 +3,16 @@
 mod auth;
 mod clock;
 mod config;
+mod fanout;
+mod limits;
+mod log;
 mod metrics;
+mod rates;
+mod rows;
+mod server;
+mod session;
 mod store;
+mod transport;
 mod watched_files;
 
 pub use auth::{AuthError, AuthOptions, Authenticator, Identity, KeySetError};
@@ -14,10 +22,12 @@ pub use config::{
     StoreConfig, TlsConfig,
 };
 pub use metrics::{CloseReason, Family, Metrics};
+pub use server::{Server, ServerOptions, StartError};
 #[cfg(feature = "fault-injection")]
 pub use store::StoreFault;
 pub use store::{
     Health, KEY_BYTES_MAX, KeyRange, QUEUE_CLOSURES_MAX, RANGE_ROWS_MAX, RunError, Snapshot, Store,
     StoreError, StoreOptions, TRANSACTION_BYTES_MAX, TRANSACTION_TIME_MAX, Transaction, VALUE_BYTES_MAX,
 };
+pub use transport::tls::{TlsError, TlsOptions, crypto_provider, quic_server_config};
 pub use watched_files::FileError;
