@@ -41,7 +41,9 @@ pub use id::{
     UserIdInvalid,
 };
 pub use machine::{
-    CursorInvalid, CursorState, Decision, Outcome, Rate, ReadProgress, RowInvalid, SenderWindow, TokenBucket,
+    Applied, CursorInvalid, CursorState, Decision, Delivery, LaneReceiver, LaneViolation, LatestWins, Outbox,
+    OutboxFull, OutboxInvalid, OutboxItem, OutboxLimits, Outcome, Rate, ReadProgress, Refusal, Renumbered,
+    RowInvalid, SenderWindow, TokenBucket, TypingState,
 };
 pub use payload::{FieldFault, PayloadError};
 pub use registry::{ALPN, GREASE_BASE, GREASE_STEP, IGNORABLE_FROM, grease_type};
