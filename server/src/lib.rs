@@ -4,6 +4,7 @@ mod auth;
 mod clock;
 mod config;
 mod metrics;
+mod transport;
 mod watched_files;
 
 pub use auth::{AuthError, AuthOptions, Authenticator, Identity, KeySetError};
@@ -13,4 +14,5 @@ pub use config::{
     StoreConfig, TlsConfig,
 };
 pub use metrics::{CloseReason, Family, Metrics};
+pub use transport::{TlsError, TlsOptions, crypto_provider, quic_server_config};
 pub use watched_files::FileError;
