@@ -3,6 +3,7 @@
 mod auth;
 mod clock;
 mod config;
+mod development;
 mod metrics;
 mod transport;
 mod watched_files;
@@ -13,6 +14,7 @@ pub use config::{
     AuthConfig, Config, ConfigError, Credentials, LimitsConfig, ListenConfig, LogConfig, LogFormat,
     StoreConfig, TlsConfig,
 };
+pub use development::{Development, DevelopmentError};
 pub use metrics::{CloseReason, Family, Metrics};
 pub use transport::{TlsError, TlsOptions, crypto_provider, quic_server_config};
 pub use watched_files::FileError;
