@@ -3,6 +3,7 @@
 mod auth;
 mod clock;
 mod config;
+mod development;
 mod fanout;
 mod limits;
 mod log;
@@ -21,6 +22,7 @@ pub use config::{
     AuthConfig, Config, ConfigError, Credentials, LimitsConfig, ListenConfig, LogConfig, LogFormat,
     StoreConfig, TlsConfig,
 };
+pub use development::{Development, DevelopmentError};
 pub use metrics::{CloseReason, Family, Metrics};
 pub use server::{Server, ServerOptions, StartError};
 #[cfg(feature = "fault-injection")]
