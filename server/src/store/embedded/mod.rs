@@ -3,6 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | `folder` | generations, lock and format on disk |
+//! | `journal` | the pass over the journals before the tree opens them |
 //! | `tree` | how the tree is set up |
 //! | `writer` | the writer thread |
 //! | `job` | one closure on its way through it |
@@ -12,6 +13,7 @@
 
 mod folder;
 mod job;
+mod journal;
 mod overlay;
 mod stamp;
 mod tree;
@@ -109,12 +111,16 @@ impl Store {
             Some(generation) => generation,
             None => folder.build(None, |tree| Tree::open(tree, &options).map(drop))?,
         };
-        let tree = Tree::open(&folder.tree_path(generation), &options)?;
+        let secret = folder.secret(generation)?;
+        let tree_path = folder.tree_path(generation);
+        journal::settle(&tree_path, secret)?;
+        let tree = Tree::open(&tree_path, &options)?;
         tree.settle()?;
-        Self::start(folder, tree, options)
+        let stamp = Stamp::resume(secret, &tree)?;
+        Self::start(folder, tree, stamp, options)
     }
 
-    fn start(folder: Folder, tree: Tree, options: StoreOptions) -> Result<Self, StoreError> {
+    fn start(folder: Folder, tree: Tree, stamp: Stamp, options: StoreOptions) -> Result<Self, StoreError> {
         let shared = Arc::new(Shared {
             view: ArcSwapOption::from_pointee(View::new(&tree.db, &tree.rows)),
             failure: OnceLock::new(),
@@ -124,14 +130,7 @@ impl Store {
         let ended = CancellationToken::new();
         let end = ended.clone().drop_guard();
         let path = folder.path().to_owned();
-        let writer = Writer {
-            shared: shared.clone(),
-            queue: receiver,
-            tree,
-            stamp: Stamp::random()?,
-            options,
-            folder,
-        };
+        let writer = Writer { shared: shared.clone(), queue: receiver, tree, stamp, options, folder };
         let thread = std::thread::Builder::new()
             .name("fulmar-store".into())
             .spawn(move || {
