@@ -161,7 +161,6 @@ pub(crate) async fn concurrent_histories_are_serialisable(store: Store) {
             let mut rng = StdRng::seed_from_u64(seed);
             let mut history = Vec::new();
             for _ in 0..60 {
-                // Twice: what is read after a pause must still be the same state.
                 let steps = steps(&mut rng);
                 let again = steps.clone();
                 let (place, seen) = crate::run(&store, move |tx| {

@@ -4,6 +4,7 @@
 mod conformance;
 mod embedded;
 mod history;
+mod maintenance;
 
 use fulmar_server::{RunError, Store, StoreError, Transaction};
 use futures_util::future::BoxFuture;

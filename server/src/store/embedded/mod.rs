@@ -9,11 +9,13 @@
 //! | `job` | one closure on its way through it |
 //! | `workspace`, `overlay` | what a closure reads and writes |
 //! | `view` | a durable state, and reading from it |
+//! | `maintenance` | checking and compacting |
 //! | `stamp` | what tells a batch in the journal from bytes that look like one |
 
 mod folder;
 mod job;
 mod journal;
+mod maintenance;
 mod overlay;
 mod stamp;
 mod tree;
@@ -37,6 +39,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 
+pub use self::maintenance::{CompactProgress, StoreCounts};
 use self::{
     folder::Folder,
     job::ClosureJob,
