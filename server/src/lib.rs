@@ -28,8 +28,9 @@ pub use server::{Server, ServerOptions, StartError};
 #[cfg(feature = "fault-injection")]
 pub use store::StoreFault;
 pub use store::{
-    Health, KEY_BYTES_MAX, KeyRange, QUEUE_CLOSURES_MAX, RANGE_ROWS_MAX, RunError, Snapshot, Store,
-    StoreError, StoreOptions, TRANSACTION_BYTES_MAX, TRANSACTION_TIME_MAX, Transaction, VALUE_BYTES_MAX,
+    CompactProgress, Health, KEY_BYTES_MAX, KeyRange, QUEUE_CLOSURES_MAX, RANGE_ROWS_MAX, RunError, Snapshot,
+    Store, StoreCounts, StoreError, StoreOptions, TRANSACTION_BYTES_MAX, TRANSACTION_TIME_MAX, Transaction,
+    VALUE_BYTES_MAX,
 };
 pub use transport::tls::{TlsError, TlsOptions, crypto_provider, quic_server_config};
 pub use watched_files::FileError;

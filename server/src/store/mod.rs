@@ -66,7 +66,7 @@ mod options;
 mod range;
 mod transaction;
 
-pub use embedded::Store;
+pub use embedded::{CompactProgress, Store, StoreCounts};
 pub use error::{Health, RunError, StoreError};
 pub use limits::{
     KEY_BYTES_MAX, QUEUE_CLOSURES_MAX, RANGE_ROWS_MAX, TRANSACTION_BYTES_MAX, TRANSACTION_TIME_MAX,

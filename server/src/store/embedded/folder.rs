@@ -4,6 +4,7 @@
 //! DIR/lock               held while a process has the store open or compacts it
 //! DIR/gen-7/             the generation in use: the one with the highest number
 //! DIR/gen-7/FORMAT       which version of the store wrote it
+//! DIR/gen-7/SECRET       random bytes that mark its batches
 //! DIR/gen-7/tree/        the tree
 //! DIR/gen-8.building/    one that is being made; worth nothing until it is renamed
 //! ```
@@ -16,6 +17,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::stamp::Secret;
 use crate::store::error::StoreError;
 
 /// What `FORMAT` holds. It changes whenever an older server could not read what a newer one wrote.
@@ -102,6 +104,7 @@ impl Folder {
         let tree = building.join(TREE_FOLDER);
         std::fs::create_dir_all(&tree).map_err(fail)?;
         std::fs::write(building.join(FORMAT_FILE), format!("{FORMAT}\n")).map_err(fail)?;
+        Secret::create(&building)?;
         fill(&tree)?;
         // The tree syncs most of what it makes, but not the entries of its folders in theirs.
         sync_all_below(&building).map_err(fail)?;
@@ -117,6 +120,10 @@ impl Folder {
     /// Where the tree of a generation lies.
     pub(super) fn tree_path(&self, generation: Generation) -> PathBuf {
         self.generation_path(generation).join(TREE_FOLDER)
+    }
+
+    pub(super) fn secret(&self, generation: Generation) -> Result<Secret, StoreError> {
+        Secret::load(&self.generation_path(generation))
     }
 
     fn generation_path(&self, generation: Generation) -> PathBuf {

@@ -3,15 +3,19 @@
 //! | file | what |
 //! |---|---|
 //! | `folder` | generations, lock and format on disk |
+//! | `journal` | the pass over the journals before the tree opens them |
 //! | `tree` | how the tree is set up |
 //! | `writer` | the writer thread |
 //! | `job` | one closure on its way through it |
 //! | `workspace`, `overlay` | what a closure reads and writes |
 //! | `view` | a durable state, and reading from it |
+//! | `maintenance` | checking and compacting |
 //! | `stamp` | what tells a batch in the journal from bytes that look like one |
 
 mod folder;
 mod job;
+mod journal;
+mod maintenance;
 mod overlay;
 mod stamp;
 mod tree;
@@ -35,6 +39,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 
+pub use self::maintenance::{CompactProgress, StoreCounts};
 use self::{
     folder::Folder,
     job::ClosureJob,
@@ -109,12 +114,16 @@ impl Store {
             Some(generation) => generation,
             None => folder.build(None, |tree| Tree::open(tree, &options).map(drop))?,
         };
-        let tree = Tree::open(&folder.tree_path(generation), &options)?;
+        let secret = folder.secret(generation)?;
+        let tree_path = folder.tree_path(generation);
+        journal::settle(&tree_path, secret)?;
+        let tree = Tree::open(&tree_path, &options)?;
         tree.settle()?;
-        Self::start(folder, tree, options)
+        let stamp = Stamp::resume(secret, &tree)?;
+        Self::start(folder, tree, stamp, options)
     }
 
-    fn start(folder: Folder, tree: Tree, options: StoreOptions) -> Result<Self, StoreError> {
+    fn start(folder: Folder, tree: Tree, stamp: Stamp, options: StoreOptions) -> Result<Self, StoreError> {
         let shared = Arc::new(Shared {
             view: ArcSwapOption::from_pointee(View::new(&tree.db, &tree.rows)),
             failure: OnceLock::new(),
@@ -124,14 +133,7 @@ impl Store {
         let ended = CancellationToken::new();
         let end = ended.clone().drop_guard();
         let path = folder.path().to_owned();
-        let writer = Writer {
-            shared: shared.clone(),
-            queue: receiver,
-            tree,
-            stamp: Stamp::random()?,
-            options,
-            folder,
-        };
+        let writer = Writer { shared: shared.clone(), queue: receiver, tree, stamp, options, folder };
         let thread = std::thread::Builder::new()
             .name("fulmar-store".into())
             .spawn(move || {

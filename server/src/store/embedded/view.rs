@@ -68,6 +68,15 @@ impl View {
         self.iterate(range).into_iter().flat_map(fjall::Iter::rev).map(row)
     }
 
+    /// Every row of callers.
+    pub(super) fn everything(&self) -> impl Iterator<Item = Row> + use<> {
+        self.rows(&KeyRange::all())
+    }
+
+    pub(super) fn path(&self) -> &std::path::Path {
+        self.rows.path()
+    }
+
     fn iterate(&self, range: &KeyRange) -> Option<fjall::Iter> {
         // The tree panics on a range that ends before it starts.
         (!range.is_empty()).then(|| self.snapshot.range(&self.rows, range.start()..range.end()))
