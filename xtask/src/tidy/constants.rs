@@ -54,9 +54,8 @@ fn is_constant_of(limit: &str, constant: &str) -> bool {
     limit == constant || limit.strip_suffix("_ms") == Some(&constant)
 }
 
-/// The name, where a line defines a constant.
+/// The name, where a line defines a constant that stands by itself. Those of a type are the type's own.
 fn constant_name(line: &str) -> Option<&str> {
-    let line = line.trim_start();
     let rest = match line.split_once(' ') {
         Some((first, rest)) if first.starts_with("pub") => rest,
         _ => line,
