@@ -19,7 +19,7 @@ pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
         let lines = file.code_lines().zip(file.text.lines());
         for ((number, line), text) in lines.filter(|((number, _), _)| !file.is_test_line(*number)) {
             let Some(name) = constant_name(line) else { continue };
-            if limits.contains(&name.to_lowercase()) && file.path != LIMITS {
+            if limits.iter().any(|limit| is_constant_of(limit, name)) && file.path != LIMITS {
                 let message = format!("{name} is a limit of the protocol: use the one in {LIMITS}");
                 findings.push(Finding::at(&file.path, number, message));
             }
@@ -48,9 +48,14 @@ pub(crate) fn limits(tree: &Tree) -> Vec<String> {
     limits.map(|limits| limits.keys().cloned().collect()).unwrap_or_default()
 }
 
-/// The name, where a line defines a constant.
+/// Whether a constant is named as a limit is. Times are durations in code, so without their unit.
+fn is_constant_of(limit: &str, constant: &str) -> bool {
+    let constant = constant.to_lowercase();
+    limit == constant || limit.strip_suffix("_ms") == Some(&constant)
+}
+
+/// The name, where a line defines a constant that stands by itself. Those of a type are the type's own.
 fn constant_name(line: &str) -> Option<&str> {
-    let line = line.trim_start();
     let rest = match line.split_once(' ') {
         Some((first, rest)) if first.starts_with("pub") => rest,
         _ => line,
@@ -65,7 +70,7 @@ fn constant_name(line: &str) -> Option<&str> {
 mod tests {
     use super::*;
 
-    const TOML: &str = "[limits]\nbody_bytes_max = 65536\n";
+    const TOML: &str = "[limits]\nbody_bytes_max = 65536\nhello_timeout_ms = 5000\n";
 
     fn messages(files: &[(&str, &str)]) -> Vec<String> {
         check(&Tree::of(files)).iter().map(ToString::to_string).collect()
@@ -78,6 +83,8 @@ mod tests {
         let found = messages(&[(REGISTRY, TOML), ("server/src/a.rs", line)]);
         assert_eq!(found.len(), 1);
         assert!(found[0].starts_with("server/src/a.rs:1: BODY_BYTES_MAX is a limit"), "{found:?}");
+        let time = "const HELLO_TIMEOUT: Duration = Duration::from_secs(5);\n";
+        assert_eq!(messages(&[(REGISTRY, TOML), ("server/src/a.rs", time)]).len(), 1);
     }
 
     #[test]

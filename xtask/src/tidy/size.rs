@@ -105,11 +105,11 @@ fn function_name(line: &str) -> Option<&str> {
 }
 
 fn long_inline_tests(file: &SourceFile) -> impl Iterator<Item = Finding> {
-    let long = file.inline_tests().into_iter().map(|(first, last)| (first, last - first + 1));
+    let long = file.inline_tests().iter().map(|(first, last)| (first, last - first + 1));
     long.filter(|(_, lines)| *lines > INLINE_TEST_LINES_MAX).map(|(first, lines)| {
         let message =
             format!("inline tests have {lines} lines, over {INLINE_TEST_LINES_MAX}: move them to tests.rs");
-        Finding::at(&file.path, first, message)
+        Finding::at(&file.path, *first, message)
     })
 }
 

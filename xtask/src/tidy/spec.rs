@@ -2,7 +2,7 @@
 //!
 //! A requirement is a list item that opens with its number: `- **FUL-LANE-7** …`. Every MUST, SHOULD
 //! and MAY stands in one. Numbers are unique and stand in one file an area. Names of the schema and
-//! the registry that the prose mentions exist there.
+//! the registry that the prose mentions exist there, and the prose mentions every name of the registry.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -46,6 +46,7 @@ struct Block {
 pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
     let names = names(tree);
     let mut findings = repeated(&requirements(tree));
+    findings.extend(unmentioned(tree));
     for file in prose(tree) {
         findings.extend(unknown_names(file, &names));
         if file.path == INDEX {
@@ -158,6 +159,29 @@ fn unknown_names(file: &SourceFile, names: &BTreeSet<&str>) -> Vec<Finding> {
     findings
 }
 
+/// Frames, datagrams, errors and limits of the registry that the prose says nothing about.
+fn unmentioned(tree: &Tree) -> Vec<Finding> {
+    let Some(registry) = tree.file(REGISTRY) else { return Vec::new() };
+    let spans: BTreeSet<&str> = prose(tree)
+        .flat_map(|file| file.text.lines())
+        .flat_map(|line| line.split('`').skip(1).step_by(2))
+        .collect();
+    let mut findings = Vec::new();
+    let mut in_limits = false;
+    for (number, line) in registry.lines() {
+        if line.starts_with('[') {
+            in_limits = line == "[limits]";
+        }
+        let limit = line.split_once(" = ").filter(|_| in_limits).map(|(name, _)| format!("limits.{name}"));
+        let named = line.strip_prefix("name = \"").and_then(|rest| rest.strip_suffix('"')).map(str::to_owned);
+        let missing = limit.or(named).filter(|name| !spans.contains(name.as_str()));
+        findings.extend(
+            missing.map(|name| Finding::at(REGISTRY, number, format!("the prose never mentions `{name}`"))),
+        );
+    }
+    findings
+}
+
 fn looks_like_a_name(text: &str) -> bool {
     let letters = text.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
     let capital = text.starts_with(|letter: char| letter.is_ascii_uppercase());
@@ -171,8 +195,12 @@ mod tests {
 
     fn messages(text: &str) -> Vec<String> {
         let schema = (SCHEMA, "message Hello { string token = 1; bytes device_id = 2; }");
-        let registry = (REGISTRY, "[limits]\nbody_bytes_max = 65536\n");
-        check(&Tree::of(&[schema, registry, ("spec/a.md", text)])).iter().map(ToString::to_string).collect()
+        let registry = (REGISTRY, "[limits]\nbody_bytes_max = 65536\n[[error]]\nname = \"internal\"\n");
+        let rest = (INDEX, "`limits.body_bytes_max` `internal`");
+        check(&Tree::of(&[schema, registry, rest, ("spec/a.md", text)]))
+            .iter()
+            .map(ToString::to_string)
+            .collect()
     }
 
     #[test]
@@ -199,6 +227,13 @@ mod tests {
             let all = messages(text);
             assert!(all.len() == 1 && all[0].ends_with(found), "{text}: {all:?}");
         }
+    }
+
+    #[test]
+    fn the_prose_mentions_every_name_of_the_registry() {
+        let registry = "[limits]\nbody_bytes_max = 65536\n[[error]]\nname = \"internal\"\n";
+        let found = check(&Tree::of(&[(REGISTRY, registry), ("spec/a.md", "`internal`")]));
+        assert_eq!(found, [Finding::at(REGISTRY, 2, "the prose never mentions `limits.body_bytes_max`")]);
     }
 
     #[test]

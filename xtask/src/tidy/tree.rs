@@ -17,12 +17,14 @@ pub(crate) struct SourceFile {
     pub(crate) text: String,
     /// For Rust files, the text without comments and without what literals hold; else empty.
     pub(crate) code: String,
+    inline_tests: Vec<(usize, usize)>,
 }
 
 impl SourceFile {
     fn new(path: &str, text: String) -> Self {
         let code = if path.ends_with(".rs") { mask(&text) } else { String::new() };
-        Self { path: path.to_owned(), text, code }
+        let inline_tests = inline_tests(&code);
+        Self { path: path.to_owned(), text, code, inline_tests }
     }
 
     /// Whether it is Rust.
@@ -54,29 +56,33 @@ impl SourceFile {
     }
 
     /// First and last line of each inline test module, its `#[cfg(test)]` included.
-    pub(crate) fn inline_tests(&self) -> Vec<(usize, usize)> {
-        let lines: Vec<_> = self.code_lines().collect();
-        let mut found = Vec::new();
-        for (at, (first, line)) in lines.iter().enumerate() {
-            if line.trim() != "#[cfg(test)]" {
-                continue;
-            }
-            let rest = || lines.iter().skip(at + 1);
-            let Some((_, item)) = rest().find(|(_, line)| !line.trim().starts_with("#[")) else { continue };
-            if item.trim_end().ends_with('{') {
-                let close = format!("{}}}", indent(line));
-                let last = rest().find(|(_, line)| line.trim_end() == close);
-                found.push((*first, last.map_or(*first, |(number, _)| *number)));
-            }
-        }
-        found
+    pub(crate) fn inline_tests(&self) -> &[(usize, usize)] {
+        &self.inline_tests
     }
 
     /// Whether a line is test code.
     pub(crate) fn is_test_line(&self, number: usize) -> bool {
         self.is_test_file()
-            || self.inline_tests().iter().any(|(first, last)| (*first..=*last).contains(&number))
+            || self.inline_tests.iter().any(|(first, last)| (*first..=*last).contains(&number))
     }
+}
+
+fn inline_tests(code: &str) -> Vec<(usize, usize)> {
+    let lines: Vec<_> = (1..).zip(code.lines()).collect();
+    let mut found = Vec::new();
+    for (at, (first, line)) in lines.iter().enumerate() {
+        if line.trim() != "#[cfg(test)]" {
+            continue;
+        }
+        let rest = || lines.iter().skip(at + 1);
+        let Some((_, item)) = rest().find(|(_, line)| !line.trim().starts_with("#[")) else { continue };
+        if item.trim_end().ends_with('{') {
+            let close = format!("{}}}", indent(line));
+            let last = rest().find(|(_, line)| line.trim_end() == close);
+            found.push((*first, last.map_or(*first, |(number, _)| *number)));
+        }
+    }
+    found
 }
 
 /// The blanks that a line begins with.
