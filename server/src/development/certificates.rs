@@ -23,7 +23,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 
 use super::files::{Readers, read, read_or_make_key, write};
 use super::{DevelopmentError, names};
-use crate::transport::crypto_provider;
+use crate::transport::tls::crypto_provider;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// How far back validity begins: a client's clock may be behind.
