@@ -15,7 +15,7 @@ use rustls_pki_types::pem::PemObject as _;
 use super::*;
 use crate::auth::{AuthError, AuthOptions, Authenticator};
 use crate::clock::ManualClock;
-use crate::transport::{TlsOptions, crypto_provider, quic_server_config};
+use crate::transport::tls::{TlsOptions, crypto_provider, quic_server_config};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 

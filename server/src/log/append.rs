@@ -158,7 +158,8 @@ async fn decide(
                 Ok(SendOutcome::Accepted { seq, at: draft.head.at, duplicate: false })
             }
             Err(code) => {
-                if consumes_its_number(code) {
+                // Nothing is remembered of sends to conversations that do not exist: anybody may name those.
+                if draft.head.exists() && consumes_its_number(code) {
                     window.record(request.hash, Outcome::Refused(code));
                 }
                 Ok(SendOutcome::Refused { code, expected: None })

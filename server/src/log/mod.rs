@@ -16,6 +16,8 @@ mod marks;
 mod read;
 mod roster;
 mod rules;
+#[cfg(test)]
+mod tests;
 mod users;
 
 use std::{
