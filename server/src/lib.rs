@@ -1,5 +1,6 @@
 //! Fulmar's server.
 
+mod admin;
 mod auth;
 mod clock;
 mod config;
@@ -8,6 +9,10 @@ mod metrics;
 mod transport;
 mod watched_files;
 
+pub use admin::{
+    AdminApi, AdminFailure, AdminOptions, AdminServer, Draining, ReadinessPart, Revoked, SessionInfo,
+    Sessions,
+};
 pub use auth::{AuthError, AuthOptions, Authenticator, Identity, KeySetError};
 pub use clock::{Clock, ManualClock, Rng};
 pub use config::{
