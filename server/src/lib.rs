@@ -1,5 +1,6 @@
 //! Fulmar's server.
 
+mod admin;
 mod auth;
 mod clock;
 mod config;
@@ -16,6 +17,10 @@ mod store;
 mod transport;
 mod watched_files;
 
+pub use admin::{
+    AdminApi, AdminFailure, AdminOptions, AdminServer, Draining, ReadinessPart, Revoked, SessionInfo,
+    Sessions,
+};
 pub use auth::{AuthError, AuthOptions, Authenticator, Identity, KeySetError};
 pub use clock::{Clock, ManualClock, Rng};
 pub use config::{
