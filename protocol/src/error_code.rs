@@ -119,7 +119,7 @@ pub enum ErrorCode {
     LaneAlreadyOpen,
     /// A cursor past what was sent to this device.
     CursorBeyondSent,
-    /// Skipped ranges out of order, overlapping, too many, or not below the cursor.
+    /// Skipped ranges out of order, overlapping or adjacent, too many, or above the cursor.
     CursorInvalid,
     /// A read mark past the end of what the user may read.
     MarkBeyondHead,
@@ -289,6 +289,18 @@ impl ErrorCode {
     #[must_use]
     pub const fn retry(self) -> Retry {
         self.row().retry
+    }
+
+    /// Whether a send refused with it has used up its number. Refusals that may be retried leave the number free, and
+    /// so do those that a server does not remember: of strangers, and of numbers that are wrong themselves.
+    #[must_use]
+    pub const fn consumes_client_seq(self) -> bool {
+        match self {
+            Self::ConversationNotFound | Self::NotAMember | Self::ClientSeqAhead | Self::ClientSeqReused => {
+                false
+            }
+            _ => matches!(self.retry(), Retry::Never),
+        }
     }
 
     /// What it may end or refuse.

@@ -11,6 +11,7 @@ mod frame;
 mod hash;
 mod id;
 pub mod limits;
+mod machine;
 mod payload;
 mod registry;
 mod text;
@@ -38,6 +39,11 @@ pub use id::{
     BatchNumber, BodyHash, ClientSeq, ConversationId, ConversationIdInvalid, ConversationKind, DeviceId,
     DeviceTag, Epoch, Generation, GroupNonce, HexInvalid, Ordinal, Seq, SessionNumber, TimestampMs, UserId,
     UserIdInvalid,
+};
+pub use machine::{
+    Applied, CursorInvalid, CursorState, Decision, Delivery, LaneReceiver, LaneViolation, LatestWins, Outbox,
+    OutboxFull, OutboxInvalid, OutboxItem, OutboxLimits, Outcome, Rate, ReadProgress, Refusal, Renumbered,
+    RowInvalid, SenderWindow, TokenBucket, TypingState,
 };
 pub use payload::{FieldFault, PayloadError};
 pub use registry::{ALPN, GREASE_BASE, GREASE_STEP, IGNORABLE_FROM, grease_type};

@@ -172,7 +172,7 @@ pub(crate) fn optional_text(user: Option<&UserId>) -> String {
 /// A duration in milliseconds, rounded up.
 pub(crate) fn millis(duration: Duration) -> u64 {
     let whole = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    if duration.subsec_nanos() % 1_000_000 == 0 { whole } else { whole.saturating_add(1) }
+    if duration.subsec_nanos().is_multiple_of(1_000_000) { whole } else { whole.saturating_add(1) }
 }
 
 /// A duration in milliseconds that fit into 32 bits (7 weeks), rounded up.

@@ -63,7 +63,7 @@ impl CursorUpdate {
         wire::CursorUpdate {
             conversation_id: bytes(self.conversation_id.as_bytes()),
             seq: self.seq.get(),
-            skipped: self.skipped.iter().map(SeqRange::to_wire).collect(),
+            skipped: self.skipped.iter().copied().map(SeqRange::to_wire).collect(),
         }
     }
 

@@ -46,7 +46,7 @@ impl SeqRange {
         self.first <= seq && seq <= self.last
     }
 
-    pub(crate) fn to_wire(&self) -> wire::SeqRange {
+    pub(crate) fn to_wire(self) -> wire::SeqRange {
         wire::SeqRange { first: self.first.get(), last: self.last.get() }
     }
 
