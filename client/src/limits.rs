@@ -24,8 +24,6 @@ pub(crate) const EVENTS_KIB_MAX: usize = 1_024;
 /// Conversations known only because the server told of them. The one unused for longest is forgotten; the
 /// server has its cursor.
 pub(crate) const CONVERSATIONS_TRACKED_MAX: usize = 10_000;
-/// Holes of one conversation that wait for entries before them to be confirmed. The two last are joined.
-pub(crate) const HOLES_WAITING_MAX: usize = 64;
 /// Contents of accepted sends kept until the log brings them back, all together in bytes. The oldest is
 /// forgotten, and fetched from history when its turn comes.
 pub(crate) const RECENTLY_SENT_BYTES_MAX: usize = 1_024 * 1_024;
@@ -36,6 +34,12 @@ pub(crate) const SEND_LANES_MAX: usize = 32;
 pub(crate) const SEND_LANE_IDLE: Duration = Duration::from_secs(30);
 /// A closed send lane that the server has not closed by then is reset.
 pub(crate) const SEND_LANE_CLOSING: Duration = Duration::from_secs(10);
+/// A send not answered by then: its lane is reset, and it is sent again on a new one.
+pub(crate) const SEND_ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Entries fetched at once when the content of an own entry is not known any more.
+pub(crate) const OWN_FETCH_ENTRIES: u32 = 16;
+/// Pings without an answer. One more fails.
+pub(crate) const PINGS_MAX: usize = 64;
 /// A new log lane waits this long for the end of the one before it; then the server has broken the protocol.
 pub(crate) const LANE_SUCCESSION: Duration = Duration::from_secs(10);
 /// Requests (history, inbox, roster and so on) under way at once. The next caller waits.
@@ -58,6 +62,10 @@ pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 pub(crate) const TOKEN_SOURCE_TIMEOUT: Duration = Duration::from_secs(30);
 /// A new token is asked for when this much of the old one's life is left (a fifth of it, if that is less).
 pub(crate) const TOKEN_RENEWAL_LEAD: Duration = Duration::from_secs(60);
+/// A source that failed, or whose token was refused within a session, is asked again after this or more.
+pub(crate) const TOKEN_RETRY_MIN: Duration = Duration::from_secs(5);
+/// And after this or less.
+pub(crate) const TOKEN_RETRY_MAX: Duration = Duration::from_secs(15);
 /// Attempts in a row that end with `token_expired` although the source was asked anew; then it is final.
 pub(crate) const TOKEN_EXPIRED_IN_A_ROW_MAX: u32 = 3;
 /// New device ids taken within one life of the client; then `client_seq_reused` is final.
@@ -74,6 +82,8 @@ pub(crate) const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
 pub(crate) const CONFIRM_DELAY: Duration = Duration::from_millis(50);
 /// A Confirm not answered by then: the connection is taken for dead.
 pub(crate) const CONFIRM_TIMEOUT: Duration = Duration::from_secs(30);
+/// Confirmations that the server cannot store for the moment wait this long, unless it names a time.
+pub(crate) const CONFIRM_RETRY: Duration = Duration::from_secs(1);
 /// Changes of the state that nobody waits for are written after this at the latest.
 pub(crate) const LAZY_WRITE: Duration = Duration::from_millis(200);
 /// How long `close` waits for the server to store the last confirmations.
@@ -84,6 +94,8 @@ pub(crate) const GOODBYE: Duration = Duration::from_millis(500);
 pub(crate) const NUMBERING_WAIT: Duration = Duration::from_secs(5);
 /// Users and conversations whose presence or typing is remembered. The one soonest out of date is forgotten.
 pub(crate) const PRESENCES_MAX: usize = 1_024;
+/// Conversations in which this user types at once; in further ones it is told anew with each key.
+pub(crate) const TYPING_CONVERSATIONS_MAX: usize = 64;
 /// Frames sent to the control stream and not yet written; the client's own frames only, a handful a second.
 pub(crate) const CONTROL_FRAMES_MAX: usize = 1_024;
 

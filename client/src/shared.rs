@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use fulmar_protocol::{DeviceId, ErrorCode, UserId};
+use fulmar_protocol::{DeviceId, UserId};
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -81,12 +81,5 @@ impl Shared {
     /// The user's id, once it is known.
     pub(crate) fn user(&self) -> Result<UserId, ClientError> {
         self.identity.borrow().user.clone().ok_or(ClientError::UserUnknown)
-    }
-
-    /// Closes the connection over a breach of the protocol that a request met with.
-    pub(crate) fn breach(&self, code: ErrorCode, cause: &str) {
-        if let Link::Up(connection) = &*self.link.borrow() {
-            connection.close(quinn::VarInt::from_u32(code.code()), cause.as_bytes());
-        }
     }
 }

@@ -70,7 +70,9 @@ impl std::fmt::Display for Lost {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Handshake(error) | Self::Token(error) => error.fmt(formatter),
-            Self::Closed { code, message } if message.is_empty() => write!(formatter, "closed by the server: {code}"),
+            Self::Closed { code, message } if message.is_empty() => {
+                write!(formatter, "closed by the server: {code}")
+            }
             Self::Closed { code, message } => write!(formatter, "closed by the server: {code} ({message})"),
             Self::Passing(reason) => formatter.write_str(reason),
         }
@@ -89,7 +91,8 @@ impl Attempt {
 
     async fn open(self, token: Token) -> Result<Established, Lost> {
         let connection = crate::transport::dial(&self.endpoints, &self.servers).await.map_err(from_dial)?;
-        let (mut control, answers) = connection.open_bi().await.map_err(|error| Lost::from_connection(&error))?;
+        let (mut control, answers) =
+            connection.open_bi().await.map_err(|error| Lost::from_connection(&error))?;
         let hello = Hello {
             token,
             device_id: self.device,
@@ -102,10 +105,9 @@ impl Attempt {
         let mut frames = FrameReader::new(answers);
         if let Err(error) = control.write_all(&bytes).await {
             // The server may have closed with its reason already.
-            let lost = connection.close_reason().map_or_else(
-                || Lost::Passing(error.to_string()),
-                |reason| Lost::from_connection(&reason),
-            );
+            let lost = connection
+                .close_reason()
+                .map_or_else(|| Lost::Passing(error.to_string()), |reason| Lost::from_connection(&reason));
             return Err(lost);
         }
         let welcome = first_frame(&connection, &mut frames).await?;

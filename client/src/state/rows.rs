@@ -4,7 +4,7 @@
 //! numbers in keys are big-endian, so that the outbox reads back in order.
 
 use bytes::{Buf, BufMut, Bytes};
-use fulmar_protocol::{ClientSeq, ConversationId, DeviceId, Epoch, Seq, UserId};
+use fulmar_protocol::{ClientSeq, ConversationId, CursorState, DeviceId, Epoch, Seq, UserId};
 
 /// The version of the keys and of all values; raised when either changes.
 pub(super) const SCHEMA_VERSION: u16 = 1;
@@ -26,7 +26,7 @@ pub(crate) struct ConversationRow {
     pub(crate) next_client_seq: ClientSeq,
     /// What the app has of the log; `None` until something was confirmed, or the log is the server's to
     /// place.
-    pub(crate) cursor: Option<Vec<u8>>,
+    pub(crate) cursor: Option<CursorState>,
     /// The server has not confirmed the cursor yet.
     pub(crate) cursor_unsent: bool,
     /// A read mark that the server has not confirmed yet.
@@ -36,6 +36,7 @@ pub(crate) struct ConversationRow {
 }
 
 impl ConversationRow {
+    #[cfg(test)]
     pub(crate) fn new() -> Self {
         Self {
             peer: None,
@@ -53,7 +54,7 @@ impl ConversationRow {
         value.put_u64(self.read_unsent.unwrap_or(Seq::ZERO).get());
         value.put_u64(self.receipts_from.unwrap_or(Seq::ZERO).get());
         put_short(&mut value, self.peer.as_ref().map_or(&[], UserId::as_bytes));
-        let cursor = self.cursor.as_ref().map(Vec::clone).unwrap_or_default();
+        let cursor = self.cursor.as_ref().map(CursorState::encode).unwrap_or_default();
         value.extend_from_slice(&cursor);
         value
     }
@@ -75,7 +76,7 @@ impl ConversationRow {
         };
         let cursor = match value {
             [] => None,
-            cursor => Some(cursor.to_vec()),
+            cursor => Some(CursorState::decode(cursor).map_err(|_| RowError("cursor"))?),
         };
         if next_client_seq < ClientSeq::FIRST {
             return Err(RowError("client seq"));

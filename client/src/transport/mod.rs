@@ -7,4 +7,4 @@ mod frames;
 
 pub(crate) use dial::{DialError, dial};
 pub(crate) use endpoint::Endpoints;
-pub(crate) use frames::{FrameReader, ReadError, close_for};
+pub(crate) use frames::{FrameReader, ReadError, close_for, error_code};
