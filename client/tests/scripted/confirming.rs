@@ -57,7 +57,7 @@ async fn a_confirmation_that_got_no_answer_is_told_again() {
 #[tokio::test]
 async fn a_cursor_that_the_server_does_not_believe_is_told_again_after_its_lane() {
     let server = Server::start();
-    let (_client, mut events, mut peer) = server.connected().await;
+    let (_client, mut events, peer) = server.connected().await;
     peer.lane(lane_open(0, 2)).await.entries(1..=2).await;
     next_entry(&mut events).await;
     next_entry(&mut events).await.confirm();

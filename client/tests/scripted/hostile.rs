@@ -4,7 +4,8 @@
 use bytes::{Bytes, BytesMut};
 use fulmar_client::{ErrorCode, HistoryQuery};
 use fulmar_protocol::{
-    CaughtUp, ClientSeq, Confirmed, Done, Frame, Hole, HoleReason, LaneOpen, Ordinal, Pong, ReadState, Seq, SeqRange,
+    CaughtUp, ClientSeq, Confirmed, Done, Frame, Hole, HoleReason, LaneOpen, Ordinal, Pong, ReadState, Seq,
+    SeqRange,
 };
 
 use crate::server::{
@@ -35,7 +36,8 @@ fn hole(first: u64, last: u64) -> Frame {
 /// What it writes, where, and the code it is answered with.
 fn table() -> Vec<(&'static str, On, Bytes, ErrorCode)> {
     use ErrorCode::{
-        DatagramMalformed, FrameMalformed, FrameTooLong, FrameTruncated, FrameUnexpected, UnknownCriticalFrame,
+        DatagramMalformed, FrameMalformed, FrameTooLong, FrameTruncated, FrameUnexpected,
+        UnknownCriticalFrame,
     };
     let read_state = ReadState { read_seq: Seq::new(1), read_ordinal: Ordinal::new(1) };
     let lane = |open| frames([Frame::LaneOpen(open)]);
@@ -44,7 +46,12 @@ fn table() -> Vec<(&'static str, On, Bytes, ErrorCode)> {
     vec![
         ("a second Welcome", On::Control, frames([welcome(1, 1)]), FrameUnexpected),
         ("an Entry on control", On::Control, frames([Frame::Entry(entry(1))]), FrameUnexpected),
-        ("a client's frame", On::Control, frames([Frame::Ping(fulmar_protocol::Ping { nonce: 1 })]), FrameUnexpected),
+        (
+            "a client's frame",
+            On::Control,
+            frames([Frame::Ping(fulmar_protocol::Ping { nonce: 1 })]),
+            FrameUnexpected,
+        ),
         ("a Pong without a Ping", On::Control, frames([Frame::Pong(Pong { nonce: 9 })]), FrameUnexpected),
         (
             "a Confirmed without a Confirm",
@@ -73,7 +80,12 @@ fn table() -> Vec<(&'static str, On, Bytes, ErrorCode)> {
             frames([Frame::Entry(entry(1)), Frame::Entry(entry(1))]),
             FrameUnexpected,
         ),
-        ("an own entry that jumps", On::LaneAfterOpen, frames([own_entry(5, ClientSeq::FIRST)]), FrameUnexpected),
+        (
+            "an own entry that jumps",
+            On::LaneAfterOpen,
+            frames([own_entry(5, ClientSeq::FIRST)]),
+            FrameUnexpected,
+        ),
         ("a hole that jumps", On::LaneAfterOpen, frames([hole(2, 9)]), FrameUnexpected),
         (
             "an entry after the last seq there is",
@@ -87,10 +99,30 @@ fn table() -> Vec<(&'static str, On, Bytes, ErrorCode)> {
             frames([Frame::CaughtUp(CaughtUp { seq: Seq::new(7) })]),
             FrameUnexpected,
         ),
-        ("a send lane's frame on a log lane", On::LaneAfterOpen, frames([accepted(ClientSeq::FIRST, 1)]), FrameUnexpected),
-        ("an answer to what was never sent", On::SendLane, frames([accepted(ClientSeq::new(99), 1)]), FrameUnexpected),
-        ("a log lane's frame on a send lane", On::SendLane, frames([Frame::ReadState(read_state)]), FrameUnexpected),
-        ("a send lane cut in a frame", On::SendLane, cut(&frames([accepted(ClientSeq::FIRST, 1)])), FrameTruncated),
+        (
+            "a send lane's frame on a log lane",
+            On::LaneAfterOpen,
+            frames([accepted(ClientSeq::FIRST, 1)]),
+            FrameUnexpected,
+        ),
+        (
+            "an answer to what was never sent",
+            On::SendLane,
+            frames([accepted(ClientSeq::new(99), 1)]),
+            FrameUnexpected,
+        ),
+        (
+            "a log lane's frame on a send lane",
+            On::SendLane,
+            frames([Frame::ReadState(read_state)]),
+            FrameUnexpected,
+        ),
+        (
+            "a send lane cut in a frame",
+            On::SendLane,
+            cut(&frames([accepted(ClientSeq::FIRST, 1)])),
+            FrameTruncated,
+        ),
         ("a datagram of rubbish", On::Datagram, raw(&[3, 0xff, 0xff]), DatagramMalformed),
         ("an unknown critical datagram", On::Datagram, raw(&[0x3f]), DatagramMalformed),
         ("a client's datagram", On::Datagram, raw(&[1, 8, 1, 16, 1]), DatagramMalformed),
@@ -206,7 +238,8 @@ async fn endless_lanes_cost_no_more_than_they_may() {
         }
     }
     let bob = client.direct(&user("bob")).unwrap();
-    let (outcome, _) = tokio::join!(bob.send(text("still here")), async { peer.send_lane().await.accept(1).await });
+    let (outcome, _) =
+        tokio::join!(bob.send(text("still here")), async { peer.send_lane().await.accept(1).await });
     outcome.unwrap();
 }
 

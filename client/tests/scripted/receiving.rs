@@ -241,7 +241,8 @@ async fn an_app_that_does_not_read_holds_back_the_server_and_loses_nothing() {
     assert!(before < 1_900, "{before} entries went to an app that does not read");
     // Meanwhile the rest works.
     let bob = client.direct(&user("bob")).unwrap();
-    let (outcome, _) = tokio::join!(bob.send(text("still here")), async { peer.send_lane().await.accept(1).await });
+    let (outcome, _) =
+        tokio::join!(bob.send(text("still here")), async { peer.send_lane().await.accept(1).await });
     outcome.unwrap();
     for seq in 1..=2_000 {
         assert_eq!(next_entry(&mut events).await.seq.get(), seq);
@@ -303,9 +304,12 @@ async fn presence_and_typing_are_told_when_they_change_and_end_by_themselves() {
             ttl: Duration::from_secs(70),
         })
     };
-    for (generation, state) in
-        [(2, PresenceState::Online), (1, PresenceState::Away), (3, PresenceState::Online), (4, PresenceState::Away)]
-    {
+    for (generation, state) in [
+        (2, PresenceState::Online),
+        (1, PresenceState::Away),
+        (3, PresenceState::Online),
+        (4, PresenceState::Away),
+    ] {
         peer.connection.send_datagram(presence(generation, state).encode()).unwrap();
     }
     for expected in [PresenceState::Online, PresenceState::Away] {
@@ -364,7 +368,8 @@ async fn all_pages_of_the_inbox_are_fetched() {
     let server = Server::start();
     let (client, _events, peer) = server.connected().await;
     let item = |n: u8| InboxItem {
-        conversation_id: fulmar_client::ConversationId::new([1, n, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]).unwrap(),
+        conversation_id: fulmar_client::ConversationId::new([1, n, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])
+            .unwrap(),
         peer: Some(user("bob")),
         title: fulmar_protocol::Title::default(),
         head_seq: Seq::new(9),

@@ -351,7 +351,8 @@ async fn under_a_new_epoch_sends_are_numbered_as_the_server_expects() {
     peer.connection.close(quinn::VarInt::from_u32(1), b"restored");
     let mut peer = server.greeted().await;
     peer.welcome(2).await;
-    next_event(&mut events, "resynchronised", |event| matches!(event, Event::Resynchronised).then_some(())).await;
+    next_event(&mut events, "resynchronised", |event| matches!(event, Event::Resynchronised).then_some(()))
+        .await;
     let Frame::Watch(watch) = peer.next_control().await else { panic!("nothing is watched") };
     assert_eq!(watch.conversation_ids, [bob.id()]);
     // The backup is of a time before the first send.

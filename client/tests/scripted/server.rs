@@ -7,9 +7,9 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use fulmar_client::{Client, ClientBuilder, Event, Events, OutgoingMessage, UserId};
 use fulmar_protocol::{
-    ALPN, Accepted, ClientSeq, Confirmed, Content, ConversationId, DeviceTag, Entry, Epoch, Explanation, Frame,
-    FrameDecoder, Hello, LaneOpen, Ordinal, OwnEntry, Refused, Send, SendOpen, Seq, SessionNumber, SoftwareName,
-    TimestampMs, Title, Welcome,
+    ALPN, Accepted, ClientSeq, Confirmed, Content, ConversationId, DeviceTag, Entry, Epoch, Explanation,
+    Frame, FrameDecoder, Hello, LaneOpen, Ordinal, OwnEntry, Refused, Send, SendOpen, Seq, SessionNumber,
+    SoftwareName, TimestampMs, Title, Welcome,
 };
 use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{Connection, Endpoint, RecvStream, SendStream};
@@ -78,7 +78,11 @@ impl Server {
     /// Takes a connection up to its Hello.
     pub(crate) async fn greeted(&self) -> Peer {
         let accept = async {
-            let connection = self.endpoint.accept().await.unwrap().await.unwrap();
+            let connection = loop {
+                if let Ok(connection) = self.endpoint.accept().await.unwrap().await {
+                    break connection;
+                }
+            };
             let (control, frames) = connection.accept_bi().await.unwrap();
             let mut frames = Frames::new(frames);
             let Some(Frame::Hello(hello)) = frames.next().await else { panic!("no Hello") };
