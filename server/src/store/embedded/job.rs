@@ -1,0 +1,89 @@
+//! A closure on its way through the writer: run once, then answered when its batch is durable.
+
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use futures_util::future::BoxFuture;
+use tokio::sync::oneshot;
+
+use crate::store::{
+    error::{RunError, StoreError},
+    transaction::Transaction,
+};
+
+/// A closure of whatever type, as the writer sees it.
+pub(super) trait Job: Send {
+    /// Runs the closure. Its writes are in the transaction's batch afterwards, or nowhere.
+    fn execute(&mut self, transaction: &Transaction, time_max: Duration);
+
+    /// Answers the caller: with the closure's outcome when its batch is durable, else with the error.
+    fn answer(self: Box<Self>, durable: Result<(), StoreError>);
+
+    /// Whether the caller has gone away.
+    fn is_abandoned(&self) -> bool;
+}
+
+pub(super) type Reply<T, E> = oneshot::Sender<Result<T, RunError<E>>>;
+
+/// The only kind of job.
+pub(super) struct ClosureJob<F, T, E> {
+    closure: F,
+    reply: Reply<T, E>,
+    outcome: Option<Result<T, RunError<E>>>,
+}
+
+impl<F, T, E> ClosureJob<F, T, E> {
+    pub(super) fn new(closure: F, reply: Reply<T, E>) -> Self {
+        Self { closure, reply, outcome: None }
+    }
+}
+
+impl<F, T, E> Job for ClosureJob<F, T, E>
+where
+    F: for<'t> Fn(&'t Transaction) -> BoxFuture<'t, Result<T, E>> + Send + Sync + 'static,
+    T: Send + 'static,
+    E: Send + 'static,
+{
+    fn execute(&mut self, transaction: &Transaction, time_max: Duration) {
+        transaction.embedded.begin(time_max);
+        let polled = catch_unwind(AssertUnwindSafe(|| {
+            let mut future = (self.closure)(transaction);
+            future.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+        }));
+        self.outcome = Some(match polled {
+            Ok(Poll::Ready(Ok(value))) => match transaction.embedded.keep() {
+                Ok(()) => Ok(value),
+                Err(error) => Err(RunError::Store(error)),
+            },
+            Ok(Poll::Ready(Err(error))) => Err(RunError::Aborted(error)),
+            Ok(Poll::Pending) => Err(RunError::Store(StoreError::ForeignAwait)),
+            Err(panic) => Err(RunError::Store(StoreError::Panicked { message: message(&*panic) })),
+        });
+    }
+
+    fn answer(self: Box<Self>, durable: Result<(), StoreError>) {
+        let outcome = match (durable, self.outcome) {
+            (Ok(()), Some(outcome)) => outcome,
+            (Ok(()), None) => Err(RunError::Store(StoreError::Closed)),
+            (Err(error), _) => Err(RunError::Store(error)),
+        };
+        // The caller may have gone away: then nobody needs the answer.
+        drop(self.reply.send(outcome));
+    }
+
+    fn is_abandoned(&self) -> bool {
+        self.reply.is_closed()
+    }
+}
+
+fn message(panic: &(dyn Any + Send)) -> Arc<str> {
+    if let Some(message) = panic.downcast_ref::<&str>() {
+        return (*message).into();
+    }
+    panic.downcast_ref::<String>().map_or_else(|| "no message".into(), |message| message.as_str().into())
+}

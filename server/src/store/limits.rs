@@ -1,0 +1,28 @@
+//! The bounds of the store. Those of the contract are the strictest back end's (FoundationDB's, with room to
+//! spare), so that what works on one back end works on all.
+
+use std::time::Duration;
+
+/// Longest key.
+pub const KEY_BYTES_MAX: usize = 10_000;
+
+/// Longest value.
+pub const VALUE_BYTES_MAX: usize = 100_000;
+
+/// What one transaction may write and clear, in bytes of keys and values.
+pub const TRANSACTION_BYTES_MAX: usize = 1_000_000;
+
+/// How long one run of a closure may take.
+pub const TRANSACTION_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// Most rows that one range read may ask for.
+pub const RANGE_ROWS_MAX: usize = 10_000;
+
+/// Closures that may wait for the writer. Beyond it `run` waits for room.
+pub const QUEUE_CLOSURES_MAX: usize = 4_096;
+
+/// Closures in one batch, which shares one sync. Reached: the rest forms the next batch.
+pub(super) const BATCH_CLOSURES_MAX: usize = 256;
+
+/// Bytes after which a batch takes no further closure. It may exceed this by one transaction.
+pub(super) const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;

@@ -1,0 +1,79 @@
+//! The store: an ordered key-value store with strictly serialisable transactions, and the contract that
+//! every back end keeps.
+//!
+//! # The contract
+//! **Keys** are 1 to [`KEY_BYTES_MAX`] bytes, ordered byte by byte, and do not begin with `0xFF` (such keys
+//! belong to the back end). **Values** are 0 to [`VALUE_BYTES_MAX`] bytes; an empty value is not an absent one.
+//!
+//! **Isolation.** [`Store::run`] is strictly serialisable: the closures that take effect do so as if one ran
+//! after another, in an order that respects real time (what was answered before another was begun comes
+//! first). A closure reads its own writes, in point reads and in ranges alike.
+//!
+//! **Conflicts.** A back end may run closures side by side; a closure then takes effect only when nothing that
+//! it read was changed in between by another. A point read is about its key, present or absent. A range read
+//! is about the part that it covered: the whole range, also where it was empty, or up to the last row returned
+//! when the limit ended it. [`Transaction::byte_max`], `set`, `clear` and `clear_range` read nothing and so
+//! never conflict by themselves. The embedded back end runs closures one after another and has no conflicts.
+//!
+//! **Atomic byte-max** sets a key to the greater of its value and the given one, compared byte by byte like
+//! keys; an absent key takes the given value.
+//!
+//! **Retries.** The store runs a closure again after a conflict, so it must be a pure function of what it
+//! reads and captured: no side effects, nothing remembered between runs. It may also run again when an earlier
+//! attempt *may have committed* (an answer was lost): [`Transaction::maybe_committed`] says so, stickily.
+//! Correctness must never rest on that flag; write closures so that running after one's own success does no
+//! harm (a deduplication row in the same transaction). The embedded back end runs each closure at most once
+//! and never raises the flag.
+//!
+//! **A closure awaits nothing but its transaction.** Awaiting anything else is an error
+//! ([`StoreError::ForeignAwait`]), and blocking in a closure blocks every other writer.
+//!
+//! **Aborting.** A closure that returns `Err` leaves no write behind and harms no other. Its answer, too, is
+//! given only when everything that it read is durable. A panic in a closure is answered to its caller alone,
+//! as [`StoreError::Panicked`].
+//!
+//! **Durability.** Nothing leaves before it is durable: `run` answers after the sync that covers the closure's
+//! writes and reads, and [`Store::snapshot`] is the newest state that was synced.
+//!
+//! **Dropping the future** of `run` is safe. The closure then runs or does not.
+//!
+//! **Failure.** After a commit or sync that failed, nothing more is accepted: each `run` answers
+//! [`StoreError::Failed`] with the reason, those that were under way too (they may or may not be found applied
+//! after a restart), and reads stay at the last good snapshot. [`Store::health`] tells.
+//!
+//! **Limits.** They are those of the strictest back end, checked on all. A write that exceeds one makes the
+//! transaction fail as a whole, at the latest when the closure ends.
+//!
+//! | what | limit | action |
+//! |---|---|---|
+//! | key | [`KEY_BYTES_MAX`] | [`StoreError::KeyInvalid`] |
+//! | value | [`VALUE_BYTES_MAX`] | [`StoreError::ValueTooLong`] |
+//! | one transaction: keys and values written, keys cleared, bounds of cleared ranges, and the keys of the rows that a cleared range held | [`TRANSACTION_BYTES_MAX`] | [`StoreError::TransactionTooLarge`] |
+//! | time from a closure's start to its end | [`TRANSACTION_TIME_MAX`] | [`StoreError::TransactionTooSlow`] |
+//! | rows of one range read | [`RANGE_ROWS_MAX`] | [`StoreError::RangeTooLong`] |
+//! | closures that wait for the writer | [`QUEUE_CLOSURES_MAX`] | `run` waits for room, first come first served |
+//!
+//! Waiting in `run` has no time-out of its own: the writer always moves on, fails, or waits for the disk. A
+//! caller that cannot wait drops the future.
+//!
+//! # Not here
+//! What the rows mean: see `rows`. There are no secondary indexes, no watches and no versions to read at.
+
+mod embedded;
+mod error;
+mod limits;
+mod options;
+mod range;
+mod transaction;
+
+pub use embedded::{CompactProgress, Store, StoreCounts};
+pub use error::{Health, RunError, StoreError};
+pub use limits::{
+    KEY_BYTES_MAX, QUEUE_CLOSURES_MAX, RANGE_ROWS_MAX, TRANSACTION_BYTES_MAX, TRANSACTION_TIME_MAX,
+    VALUE_BYTES_MAX,
+};
+#[cfg(feature = "fault-injection")]
+pub use options::StoreFault;
+pub use options::StoreOptions;
+pub use range::KeyRange;
+pub use transaction::{Snapshot, Transaction};

@@ -1,0 +1,50 @@
+//! What a store can be told when it is opened.
+
+use std::time::Duration;
+
+use super::limits::TRANSACTION_TIME_MAX;
+
+/// Options of [`super::Store::open`].
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct StoreOptions {
+    /// Memory for blocks read from disk. Default 64 MiB.
+    pub cache_bytes: u64,
+    /// Memory for rows that are not in tables yet. Counts when a store folder is made or compacted, not when
+    /// an existing one is opened. Twice this may be in use while a table is written. Default 32 MiB.
+    pub write_buffer_bytes: u64,
+    /// Threads that write tables and merge them. Default 2.
+    pub worker_threads: usize,
+    /// How long one run of a closure may take. Default [`TRANSACTION_TIME_MAX`], shorter in tests.
+    pub transaction_time_max: Duration,
+    /// A fault to commit on purpose, so that tests can show that they notice it.
+    #[cfg(feature = "fault-injection")]
+    pub fault: Option<StoreFault>,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self {
+            cache_bytes: 64 * 1024 * 1024,
+            write_buffer_bytes: 32 * 1024 * 1024,
+            worker_threads: 2,
+            transaction_time_max: TRANSACTION_TIME_MAX,
+            #[cfg(feature = "fault-injection")]
+            fault: None,
+        }
+    }
+}
+
+/// A fault that the embedded back end commits on purpose.
+#[cfg(feature = "fault-injection")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreFault {
+    /// The journal is never synced.
+    SkipSync,
+    /// Callers are answered, and readers served, before the sync.
+    AnswerBeforeSync,
+    /// After this many good syncs the next one fails.
+    FailSyncAfter(u64),
+    /// After this many good commits the next one fails before it writes.
+    FailCommitAfter(u64),
+}
