@@ -104,11 +104,15 @@ async fn next_frame(
 /// The control stream, after Welcome.
 pub(super) async fn read_control(mut frames: FrameReader, inputs: Inputs) {
     let _: Result<(), Gone> = async {
-        while let Ok(Some(frame)) = next_frame(&mut frames, StreamKind::Control, &inputs).await? {
-            tell(&inputs, Input::Control(frame)).await?;
+        loop {
+            match next_frame(&mut frames, StreamKind::Control, &inputs).await? {
+                Ok(Some(frame)) => tell(&inputs, Input::Control(frame)).await?,
+                // The connection is gone, which is told elsewhere.
+                Err(None) => return Ok(()),
+                Ok(None) | Err(Some(_)) => break,
+            }
         }
-        // The control stream lasts as long as the session. When the connection is what ended, that is told
-        // elsewhere, and first.
+        // The control stream lasts as long as the session.
         let cause = "the control stream ended".to_owned();
         tell(&inputs, Input::Breach { code: ErrorCode::FrameUnexpected, cause }).await
     }

@@ -202,6 +202,9 @@ impl Driver {
         let id = lane.conversation;
         let Some(receiver) = lane.receiver.as_mut() else { return Ok(Taken::Whole) };
         let violation = |error: LaneViolation| (error.code(), error.to_string());
+        if own.seq != receiver.next_seq() {
+            return Err(violation(LaneViolation { expected: receiver.next_seq(), found: own.seq }));
+        }
         if own.seq <= receiver.had() {
             receiver.handle_entry(own.seq).map_err(violation)?;
             self.seen_again(id, own.seq);

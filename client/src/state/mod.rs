@@ -6,6 +6,8 @@
 
 mod disk;
 mod rows;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::path::Path;
