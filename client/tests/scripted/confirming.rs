@@ -126,6 +126,31 @@ async fn a_read_mark_that_is_refused_fails_alone() {
 }
 
 #[tokio::test]
+async fn a_batch_that_could_not_be_stored_is_told_again() {
+    let server = Server::start();
+    let (client, _events, mut peer) = server.connected().await;
+    let bob = client.direct(&user("bob")).unwrap();
+    let marking = bob.mark_read(Seq::new(3));
+    let batch = loop {
+        if let Frame::Confirm(confirm) = peer.next_control().await {
+            break confirm.batch;
+        }
+    };
+    let problem = Problem {
+        code: ErrorCode::StoreUnavailable,
+        message: "".into(),
+        conversation_id: None,
+        batch: Some(batch),
+        retry_after: Some(std::time::Duration::from_millis(100)),
+    };
+    // No Confirmed follows a batch that was refused whole.
+    peer.control(&Frame::Problem(problem)).await;
+    let (outcome, again) = tokio::join!(marking, peer.confirm());
+    outcome.unwrap();
+    assert_eq!(again.reads[0].seq.get(), 3);
+}
+
+#[tokio::test]
 async fn a_read_mark_made_offline_survives_a_restart_of_the_app() {
     let server = Server::start();
     let folder = tempfile::tempdir().unwrap();

@@ -169,7 +169,7 @@ async fn go_away_is_obeyed() {
         retry_after_min: Duration::from_millis(100),
         retry_after_max: Duration::from_millis(200),
     };
-    let told = std::time::Instant::now();
+    let told = tokio::time::Instant::now();
     peer.control(&Frame::GoAway(go_away)).await;
     assert_eq!(peer.closed_with().await, ErrorCode::NoError.code());
     server.session().await;

@@ -251,6 +251,41 @@ async fn an_app_that_does_not_read_holds_back_the_server_and_loses_nothing() {
 }
 
 #[tokio::test]
+async fn a_slow_app_does_not_mix_up_two_lanes_of_a_conversation() {
+    let server = Server::start();
+    let (_client, mut events, peer) = server.connected().await;
+    let body = "x".repeat(60_000);
+    let big = |seq| {
+        let content = Content::try_from(text(&body)).unwrap().encode();
+        Frame::Entry(fulmar_protocol::Entry { content, ..entry(seq) })
+    };
+    let mut first = peer.lane(lane_open(0, 40)).await;
+    // The second lane comes while the first, more than the app's queue holds, is on its way.
+    let mut second = peer.lane(lane_open(40, 80)).await;
+    let write = async {
+        let first = async {
+            for seq in 1..=40 {
+                first.write(&big(seq)).await;
+            }
+            first.finish().await;
+        };
+        let second = async {
+            for seq in 41..=80 {
+                second.write(&big(seq)).await;
+            }
+        };
+        tokio::join!(first, second);
+    };
+    let read = async {
+        for seq in 1..=80 {
+            assert_eq!(next_entry(&mut events).await.seq.get(), seq);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    soon("both lanes", async { tokio::join!(write, read) }).await;
+}
+
+#[tokio::test]
 async fn unread_follows_entries_and_marks() {
     let server = Server::start();
     let (_client, mut events, peer) = server.connected().await;

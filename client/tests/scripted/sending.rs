@@ -207,11 +207,42 @@ async fn a_refusal_with_a_time_is_sent_again_after_it() {
     let mut lane = peer.send_lane().await;
     let send = lane.next().await;
     let retry_after = Some(Duration::from_millis(300));
-    let told = std::time::Instant::now();
+    let told = tokio::time::Instant::now();
     lane.refuse(Refused { retry_after, ..refused(send.client_seq, ErrorCode::RateLimited) }).await;
     assert_eq!(lane.accept(1).await.client_seq, send.client_seq);
     assert!(told.elapsed() >= Duration::from_millis(300));
     soon("an answer", sending).await.unwrap();
+}
+
+#[tokio::test]
+async fn sends_behind_a_refused_one_wait_for_it_and_keep_their_order() {
+    let server = Server::start();
+    let (client, _events, peer) = server.connected().await;
+    let bob = client.direct(&user("bob")).unwrap();
+    let mut sendings = Vec::new();
+    for n in 1..=64 {
+        sendings.push(bob.enqueue(text(&n.to_string())).await.unwrap());
+    }
+    let mut lane = peer.send_lane().await;
+    for n in 1..=64 {
+        let send = lane.next().await;
+        assert_eq!(send.client_seq.get(), n);
+        let retry_after = Some(Duration::from_millis(200));
+        let refused = match n {
+            1 => Refused { retry_after, ..refused(send.client_seq, ErrorCode::RateLimited) },
+            _ => Refused {
+                expected_client_seq: Some(ClientSeq::FIRST),
+                ..refused(send.client_seq, ErrorCode::ClientSeqAhead)
+            },
+        };
+        lane.refuse(refused).await;
+    }
+    for n in 1..=64 {
+        assert_eq!(lane.accept(n).await.client_seq.get(), n);
+    }
+    for sending in sendings {
+        soon("an answer", sending).await.unwrap();
+    }
 }
 
 #[tokio::test]
