@@ -1,1 +1,9 @@
-//! Placeholder.
+//! What the whole-system tests share.
+
+mod harness;
+
+pub use harness::contents;
+pub use harness::{
+    Answer, Confirmation, ConnectionEnd, Cursor, Delivered, Dialled, DialOptions, FastTime, LogLane, Page, SendLane,
+    Setup, StreamEnd, TestServer, WAIT, WireClient, WireStream, device, direct, user, within, within_time,
+};
