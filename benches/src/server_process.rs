@@ -70,14 +70,15 @@ pub(crate) async fn serve(data: &Path) -> Result<(), BenchError> {
     let development = Development::create_or_open(data, Clock::system())?;
     let mut config = Config::development();
     config.listen.address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    config.listen.admin = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     development.configure(&mut config);
-    let options = ServerOptions {
-        data: data.to_owned(),
+    let options = ServerOptions::new(
+        data.to_owned(),
         config,
-        credentials: development.credentials(),
-        clock: Clock::system(),
-        rng: Rng::from_os()?,
-    };
+        development.credentials(),
+        Clock::system(),
+        Rng::from_os()?,
+    );
     let server = Server::start(options).await?;
     let echo = floors::EchoServer::start(&development)?;
     announce(server.address(), echo.address()?)?;

@@ -55,6 +55,22 @@ pub struct ServerOptions {
     pub store_fault: Option<crate::StoreFault>,
 }
 
+impl ServerOptions {
+    /// What every start needs, and no fault.
+    #[must_use]
+    pub fn new(data: PathBuf, config: Config, credentials: Credentials, clock: Clock, rng: Rng) -> Self {
+        Self {
+            data,
+            config,
+            credentials,
+            clock,
+            rng,
+            #[cfg(feature = "fault-injection")]
+            store_fault: None,
+        }
+    }
+}
+
 /// Why a server did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {

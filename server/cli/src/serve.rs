@@ -46,8 +46,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let (config, credentials, development) = configuration(&arguments)?;
     log::start_for_server(&config.log)?;
     let rng = Rng::from_os().map_err(|error| Failure::failed(format!("no randomness: {error}")))?;
-    let options =
-        ServerOptions { data: arguments.data.clone(), config, credentials, clock: Clock::system(), rng };
+    let options = ServerOptions::new(arguments.data.clone(), config, credentials, Clock::system(), rng);
     let server =
         Box::pin(Server::start(options)).await.map_err(|error| Failure::failed(error.to_string()))?;
     output::line(format!("listening on {} for clients", server.address()))?;
