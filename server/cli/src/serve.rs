@@ -49,9 +49,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let options = ServerOptions::new(arguments.data.clone(), config, credentials, Clock::system(), rng);
     let server =
         Box::pin(Server::start(options)).await.map_err(|error| Failure::failed(error.to_string()))?;
-    output::line(format!("listening on {} for clients", server.address()))?;
+    let (address, admin) = (server.address(), server.admin_address());
+    output::line(format!("listening on {address} for clients, on http://{admin} for operators"))?;
     if let Some(development) = &development {
-        for line in next_commands::lines(&arguments.data, &development.authority(), server.address()) {
+        for line in next_commands::lines(&arguments.data, &development.authority(), address) {
             output::line(line)?;
         }
     }
