@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::failure::Failure;
-use crate::{admin, chat, demo, group, history, inbox, mark_read, send, serve, store, tail, token};
+use crate::{admin, chat, demo, group, history, inbox, log, mark_read, send, serve, store, tail, token};
 
 /// Fulmar: durable, ordered conversations over QUIC. Server, administration and client in one.
 #[derive(Debug, Parser)]
@@ -40,6 +40,9 @@ enum Command {
 
 impl CommandLine {
     pub(crate) async fn run(self) -> Result<(), Failure> {
+        if !matches!(self.command, Command::Serve(_)) {
+            log::start_if_asked_for()?;
+        }
         match self.command {
             Command::Demo(arguments) => Box::pin(demo::run(arguments)).await,
             Command::Serve(arguments) => Box::pin(serve::run(arguments)).await,

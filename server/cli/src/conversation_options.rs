@@ -41,10 +41,6 @@ impl OptionalConversation {
         named(client, self.with.as_ref(), self.conversation)
     }
 
-    pub(crate) fn is_named(&self) -> bool {
-        self.with.is_some() || self.conversation.is_some()
-    }
-
     /// Whether it is named by an id, which must exist; a user may be one who has not written yet.
     pub(crate) fn is_named_by_id(&self) -> bool {
         self.conversation.is_some()

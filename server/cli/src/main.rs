@@ -21,6 +21,7 @@ mod failure;
 mod group;
 mod history;
 mod inbox;
+mod log;
 mod mark_read;
 mod output;
 mod send;

@@ -3,7 +3,6 @@
 //! What is typed has the last word over the configuration. The server logs to standard error; on standard
 //! output it says where it listens, and with `--dev` what to type next.
 
-mod log;
 mod next_commands;
 
 use std::net::SocketAddr;
@@ -15,7 +14,7 @@ use fulmar_server::{
 };
 
 use crate::failure::Failure;
-use crate::{output, signals};
+use crate::{log, output, signals};
 
 /// Run the server
 #[derive(Debug, Args)]
@@ -45,7 +44,7 @@ pub(crate) struct Arguments {
 
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let (config, credentials, development) = configuration(&arguments)?;
-    log::start(&config.log)?;
+    log::start_for_server(&config.log)?;
     let rng = Rng::from_os().map_err(|error| Failure::failed(format!("no randomness: {error}")))?;
     let options = ServerOptions::new(arguments.data.clone(), config, credentials, Clock::system(), rng);
     let server =
