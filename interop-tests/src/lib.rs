@@ -4,6 +4,7 @@ mod harness;
 
 pub use harness::contents;
 pub use harness::{
-    Answer, Confirmation, ConnectionEnd, Cursor, Delivered, Dialled, DialOptions, FastTime, LogLane, Page, SendLane,
-    Setup, StreamEnd, TestServer, WAIT, WireClient, WireStream, device, direct, user, within, within_time,
+    Answer, Confirmation, ConnectionEnd, Cursor, Delivered, DialOptions, Dialled, FastTime, LogLane, Page,
+    SendLane, Setup, StreamEnd, TestServer, WAIT, WireClient, WireStream, device, direct, user, within,
+    within_time,
 };

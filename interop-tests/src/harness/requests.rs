@@ -78,11 +78,7 @@ impl WireClient {
             Frame::Hole(hole) => Delivered::Hole(hole),
             other => panic!("not a frame of history: {other:?}"),
         });
-        Ok(Page {
-            items: items.collect(),
-            next: end.next_seq.map_or(0, Seq::get),
-            head: end.head_seq.get(),
-        })
+        Ok(Page { items: items.collect(), next: end.next_seq.map_or(0, Seq::get), head: end.head_seq.get() })
     }
 
     /// All that the user may read of a conversation, from its beginning, page by page. Every seq of it is

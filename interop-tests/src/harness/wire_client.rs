@@ -9,7 +9,9 @@ use fulmar_protocol::{
 };
 
 use super::ends::varint;
-use super::{ConnectionEnd, Delivered, Dialled, LogLane, SendLane, StreamEnd, WireStream, direct, user, within};
+use super::{
+    ConnectionEnd, Delivered, Dialled, LogLane, SendLane, StreamEnd, WireStream, direct, user, within,
+};
 
 /// See the module.
 #[derive(Debug)]
@@ -192,9 +194,10 @@ impl WireClient {
             seq: Seq::new(*seq),
             skipped: skipped.iter().map(range).collect(),
         });
-        let reads = reads
-            .iter()
-            .map(|(conversation_id, seq)| ReadMark { conversation_id: *conversation_id, seq: Seq::new(*seq) });
+        let reads = reads.iter().map(|(conversation_id, seq)| ReadMark {
+            conversation_id: *conversation_id,
+            seq: Seq::new(*seq),
+        });
         self.control(&Frame::Confirm(Confirm { batch, cursors: cursors.collect(), reads: reads.collect() }))
             .await;
         self.confirmation(batch).await
