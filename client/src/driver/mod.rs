@@ -188,6 +188,8 @@ impl Driver {
         let session = self.phase.session();
         let sends = self.send_timers.first().map(|(at, _)| *at).filter(|_| session.is_some());
         let lanes = session.and_then(session::Session::send_lanes_due);
+        // What became sendable while this turn's pump was past sending.
+        let sendable = (session.is_some() && !self.sendable.is_empty()).then_some(self.now);
         [
             self.journal.due(),
             self.link_due(),
@@ -195,6 +197,7 @@ impl Driver {
             self.presence_due(),
             sends,
             lanes,
+            sendable,
             self.closing,
         ]
         .into_iter()
@@ -320,7 +323,7 @@ impl Driver {
                 | ErrorCode::TokenWrongAudience
                 | ErrorCode::TokenRevoked
                 | ErrorCode::TokenUserChanged) => self.handle_token_problem(code),
-                code => tracing::info!(%code, message = %problem.message, "the server refused something"),
+                code => tracing::debug!(%code, message = %problem.message, "the server refused something"),
             },
             other => {
                 let cause = format!("{} in an open session", other.frame_type());

@@ -32,7 +32,12 @@ impl Driver {
         }
         if tracked.waiting.is_empty() && tracked.has_room() && bytes_left {
             self.store_entry(enqueue);
-        } else if tracked.waiting.len() < limits::ENQUEUE_WAITING_MAX {
+            return;
+        }
+        if tracked.waiting.len() >= limits::ENQUEUE_WAITING_MAX {
+            tracked.waiting.retain(|waiting| !waiting.reply.is_closed());
+        }
+        if tracked.waiting.len() < limits::ENQUEUE_WAITING_MAX {
             tracked.waiting.push_back(enqueue);
             self.waiting_for_room.insert(id);
         } else {

@@ -157,6 +157,7 @@ impl Session {
 
     /// When the token should be renewed, given how long it still holds.
     pub(super) fn plan_token_refresh(&mut self, now: Instant, remaining: Duration) {
+        let remaining = remaining.min(limits::TOKEN_LIFE_MAX);
         let lead = limits::TOKEN_RENEWAL_LEAD.min(remaining / 5);
         self.token_refresh_at = Some(now + remaining.saturating_sub(lead));
     }

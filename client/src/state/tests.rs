@@ -54,6 +54,7 @@ async fn what_was_written_is_read_back() {
     write(folder.path(), batch).await;
     let (_store, stored) = open(folder.path());
     let expected = Stored {
+        folder: folder.path().to_owned(),
         device: Some(DeviceId::new([7; 16])),
         user: Some(UserId::parse("alice").unwrap()),
         epoch: Some(Epoch::new(5)),
@@ -134,7 +135,7 @@ async fn a_row_that_does_not_decode_is_damaged_state() {
     ] {
         let folder = tempfile::tempdir().unwrap();
         write(folder.path(), Batch { changes: vec![(key.clone(), Some(value))] }).await;
-        let error = State::directory(folder.path()).unwrap().open().map(|_| ()).unwrap_err();
+        let error = State::directory(folder.path()).unwrap_err();
         assert!(matches!(error, ClientError::StateDamaged { .. }), "{key:?}: {error}");
     }
 }
@@ -156,6 +157,35 @@ async fn a_file_that_was_cut_is_an_error_or_whole_never_a_panic() {
             Ok((_, stored)) => assert!(part == 0 || stored.outbox.len() == 200, "cut at {part}"),
             Err(ClientError::StateDamaged { .. } | ClientError::StateUnusable { .. }) => {}
             Err(error) => panic!("cut at {part}: {error}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_file_with_a_changed_byte_is_an_error_or_readable_never_a_panic() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut batch = Batch::default();
+    for n in 1..=50 {
+        batch.outbox(conversation(1), ClientSeq::new(n), &[7; 300]);
+    }
+    batch.conversation(conversation(1), &row(51));
+    write(folder.path(), batch).await;
+    let whole = std::fs::read(folder.path().join("client.redb")).unwrap();
+    for change in 0..64 {
+        // Spread over the header and the pages in use.
+        let at = if change < 32 { change * 17 } else { (change * 977 * 31) % whole.len() };
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0x5a;
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("client.redb"), &bytes).unwrap();
+        match State::directory(folder.path()).and_then(State::open) {
+            Ok((store, _)) => store.close().await,
+            Err(
+                ClientError::StateDamaged { .. }
+                | ClientError::StateUnusable { .. }
+                | ClientError::StateTooNew { .. },
+            ) => {}
+            Err(error) => panic!("byte {at} changed: {error}"),
         }
     }
 }

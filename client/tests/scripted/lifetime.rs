@@ -74,6 +74,29 @@ async fn a_state_folder_is_free_again_after_close_and_never_shared() {
 }
 
 #[tokio::test]
+async fn dropping_the_last_handle_keeps_what_was_confirmed_and_frees_the_folder() {
+    let server = Server::start();
+    let folder = tempfile::tempdir().unwrap();
+    let state = || State::directory(folder.path());
+    let (client, mut events, peer) = server.connect(server.client().state(state().unwrap())).await;
+    peer.lane(lane_open(0, 1)).await.entries(1..=1).await;
+    next_entry(&mut events).await.confirm();
+    drop((client, events));
+    peer.closed_with().await;
+    let state = soon("the end of the writer", async {
+        loop {
+            match state() {
+                Ok(state) => break state,
+                Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+            }
+        }
+    })
+    .await;
+    let (_client, _events, mut peer) = server.connect(server.client().state(state)).await;
+    assert_eq!(peer.confirm().await.cursors[0].seq.get(), 1);
+}
+
+#[tokio::test]
 async fn a_failed_connect_leaves_nothing_behind() {
     let tasks_before = alive_tasks();
     let server = Server::start();

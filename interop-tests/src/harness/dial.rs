@@ -79,6 +79,11 @@ impl Dialled {
         WireStream::bidirectional(send, receive)
     }
 
+    /// How the connection ends, however long that takes.
+    pub async fn closed_at_last(&self) -> ConnectionEnd {
+        self.connection.closed().await.into()
+    }
+
     /// How the connection ends, which it has to do now.
     pub async fn closed(&self) -> ConnectionEnd {
         within("the end of the connection", self.connection.closed()).await.into()

@@ -31,6 +31,19 @@ impl SendLane {
         self
     }
 
+    /// Asks which number the server expects, by a send whose number cannot be right yet.
+    pub async fn expected(&mut self) -> u64 {
+        self.put(u64::MAX, &super::contents::text("?")).await;
+        match self.answer().await {
+            Err(refused) if refused.code == ErrorCode::ClientSeqAhead => {
+                refused.expected_client_seq.expect("the number expected").get()
+            }
+            // There is no conversation yet.
+            Err(refused) if refused.code == ErrorCode::ConversationNotFound => 1,
+            other => panic!("client_seq_ahead was awaited, not {other:?}"),
+        }
+    }
+
     /// Sends under a number of one's own choosing, and does not wait.
     pub async fn put(&mut self, client_seq: u64, content: &Content) {
         self.put_bytes(client_seq, content.encode()).await;

@@ -22,7 +22,7 @@ pub struct Setup {
     /// The time of day.
     pub clock: Clock,
     /// The last word on the options of each start.
-    pub prepare: Box<dyn Fn(&mut ServerOptions) + Send>,
+    pub prepare: Box<dyn Fn(&mut ServerOptions) + Send + Sync>,
 }
 
 impl Default for Setup {
@@ -119,7 +119,7 @@ impl TestServer {
     }
 
     /// Changes the options of later starts.
-    pub fn prepare(&mut self, prepare: impl Fn(&mut ServerOptions) + Send + 'static) {
+    pub fn prepare(&mut self, prepare: impl Fn(&mut ServerOptions) + Send + Sync + 'static) {
         self.setup.prepare = Box::new(prepare);
     }
 
@@ -140,6 +140,16 @@ impl TestServer {
         let text = metrics.render();
         let is_it = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{']));
         text.lines().filter(is_it).filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    }
+
+    /// Waits until a figure of the metrics has this value.
+    pub async fn until_metric(&self, name: &str, value: f64) {
+        within(&format!("{name} to be {value}"), async {
+            while (self.metric(name) - value).abs() > 0.1 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        })
+        .await;
     }
 
     /// A token for a user.

@@ -32,6 +32,7 @@ use crate::{
 const HEAD: u8 = 1;
 const MARKS: u8 = 2;
 const RETIRE: u8 = 4;
+const WATCH: u8 = 8;
 
 /// How a lane is woken.
 #[derive(Debug, Default)]
@@ -101,6 +102,8 @@ pub(crate) struct SessionIdentity {
 struct Sent {
     sent: Seq,
     confirmed: Seq,
+    /// Where the next lane goes on, if that is past the cursor: `sent`, unless the client gave a lane up.
+    resume: Seq,
 }
 
 #[derive(Default)]
@@ -259,7 +262,7 @@ impl SessionHandle {
         let unseen = state
             .lanes
             .get(&conversation)
-            .is_some_and(|lane| lane.raised.load(Ordering::Acquire) & (HEAD | MARKS) != 0);
+            .is_some_and(|lane| lane.raised.load(Ordering::Acquire) & (HEAD | MARKS | WATCH) != 0);
         if unseen && !force {
             return false;
         }
@@ -291,11 +294,20 @@ impl SessionHandle {
         let mut state = self.state.lock();
         let sent = state.sent.entry(conversation).or_default();
         sent.sent = sent.sent.max(seq);
+        sent.resume = seq;
     }
 
-    /// Takes it that nothing was sent: the next lane starts at the cursor.
-    pub(crate) fn forget_sent(&self, conversation: &ConversationId) {
-        self.state.lock().sent.remove(conversation);
+    /// The client gave a lane up, and may lack what was on its way: the next one starts at the cursor. What
+    /// did arrive can still be confirmed.
+    pub(crate) fn start_at_cursor(&self, conversation: &ConversationId) {
+        if let Some(sent) = self.state.lock().sent.get_mut(conversation) {
+            sent.resume = Seq::ZERO;
+        }
+    }
+
+    /// Where the next lane of the conversation goes on, if that is past the cursor.
+    pub(crate) fn resume_after(&self, conversation: &ConversationId) -> Seq {
+        self.state.lock().sent.get(conversation).map_or(Seq::ZERO, |sent| sent.resume)
     }
 
     /// How far the conversation was sent to this session.
@@ -316,15 +328,21 @@ impl SessionHandle {
         }
     }
 
-    /// Replaces the conversations on screen, and opens lanes for those that have none.
+    /// Replaces the conversations on screen, and opens lanes for those that have none. Lanes of those that
+    /// came or went are woken: how long they may be idle changed.
     pub(crate) fn watch(&self, conversations: HashSet<ConversationId>) {
         let mut state = self.state.lock();
-        for conversation in &conversations {
-            if !state.lanes.contains_key(conversation) {
-                self.queue(&mut state, *conversation);
+        let former = std::mem::replace(&mut state.watched, Arc::new(conversations.clone()));
+        for conversation in conversations.symmetric_difference(&former) {
+            if let Some(lane) = state.lanes.get(conversation) {
+                lane.raise(WATCH);
             }
         }
-        state.watched = Arc::new(conversations);
+        for conversation in conversations {
+            if !state.lanes.contains_key(&conversation) {
+                self.queue(&mut state, conversation);
+            }
+        }
     }
 
     pub(crate) fn watched(&self) -> Arc<HashSet<ConversationId>> {

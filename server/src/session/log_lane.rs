@@ -111,7 +111,7 @@ impl LogLane {
             Err(_) => {
                 // The client stopped the lane: what was on its way is lost to it, and sent again from the
                 // cursor when there is news.
-                session.forget_sent(&id);
+                session.start_at_cursor(&id);
                 session.close_lane(id, true);
             }
         }
@@ -130,8 +130,7 @@ impl LogLane {
         };
         let stream = self.session.connection().open_uni().await?;
         stream.set_priority(Priority::Backlog.value())?;
-        let already_sent = self.session.sent(&self.id);
-        let next = start.cursor.max(already_sent).next();
+        let next = start.cursor.max(self.session.resume_after(&self.id)).next();
         let running = Running {
             stream,
             conversation,
@@ -206,12 +205,10 @@ impl Running {
             }
             let watched = self.lane.session.is_watched(&self.lane.id);
             let removed = self.member.role.is_none();
-            let idle_end = if watched && !removed && !retiring {
-                None
-            } else if retiring || removed {
-                Some(Instant::now())
-            } else {
-                Some(idle_since + LANE_IDLE_TIMEOUT)
+            let idle_end = match (removed, watched, retiring) {
+                (true, _, _) | (false, false, true) => Some(Instant::now()),
+                (false, true, _) => None,
+                (false, false, false) => Some(idle_since + LANE_IDLE_TIMEOUT),
             };
             tokio::select! {
                 biased;
