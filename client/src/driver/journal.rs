@@ -24,6 +24,8 @@ pub(super) enum Effect {
     Prepared(Prepared),
     /// The new device id may be used.
     DeviceRenewed,
+    /// The sends before this number are no longer in the state.
+    Cleared(ConversationId, ClientSeq),
 }
 
 /// The journal. Call [`Journal::flush`] at the end of each turn, with the rows of what changed.
@@ -92,6 +94,18 @@ impl Journal {
     pub(super) fn then(&mut self, effect: Effect) {
         self.effects.push(effect);
         self.urgent = true;
+    }
+
+    /// As [`Journal::then`], for what can wait for company.
+    pub(super) fn then_at_leisure(&mut self, effect: Effect) {
+        self.effects.push(effect);
+        // Nothing is written without a state: it is durable at once.
+        self.urgent |= !self.store.keeps();
+    }
+
+    /// Somebody waits for what is gathered, if anything is.
+    pub(super) fn hurry(&mut self) {
+        self.urgent |= !self.effects.is_empty();
     }
 
     /// When the gathered changes are due, if there are any that nobody waits for.

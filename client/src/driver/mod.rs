@@ -212,6 +212,7 @@ impl Driver {
                 Effect::Renumbered(id) => self.numbers_stored(id),
                 Effect::Prepared(prepared) => self.send_confirm(prepared),
                 Effect::DeviceRenewed => self.device_stored(),
+                Effect::Cleared(id, number) => self.answered_cleared(id, number),
             }
         }
     }

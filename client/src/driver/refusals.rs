@@ -8,6 +8,7 @@ use fulmar_protocol::{
 
 use crate::driver::Driver;
 use crate::driver::inputs::SendLaneNumber;
+use crate::driver::journal::Effect;
 use crate::error::ClientError;
 use crate::event::Event;
 use crate::limits;
@@ -66,6 +67,7 @@ impl Driver {
         self.journal.clear_outbox(id, client_seq);
         self.journal.conversation(id);
         let Some(tracked) = self.conversations.get_mut(id) else { return };
+        self.journal.then_at_leisure(Effect::Cleared(id, tracked.lowest_unanswered()));
         let code = error.code().unwrap_or(ErrorCode::Internal);
         let unheard = match tracked.waiters.remove(&client_seq) {
             Some(waiter) => waiter.send(Err(error)).is_err(),

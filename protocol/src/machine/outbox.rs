@@ -171,13 +171,21 @@ impl Outbox {
 
     /// The next send that may go onto the open lane now, lowest number first.
     pub fn poll_send(&mut self, now: Duration) -> Option<Send> {
+        self.poll_send_before(now, ClientSeq::new(u64::MAX))
+    }
+
+    /// As [`poll_send`](Self::poll_send), for sends with a number below `bound` only. A caller whose store is slower
+    /// to forget answered sends than the server is to answer them says so here: 64 or more past the lowest that the
+    /// store still holds, a send would push that one out of the server's memory, and after a crash it would be sent
+    /// again and taken for another.
+    pub fn poll_send_before(&mut self, now: Duration, bound: ClientSeq) -> Option<Send> {
         if self.trouble.is_some() || now < self.blocked_until {
             return None;
         }
         let lowest = self.items.front()?.send.client_seq.get();
         let item = self.items.iter_mut().find(|item| !item.on_the_wire)?;
         let ahead = usize::try_from(item.send.client_seq.get().saturating_sub(lowest)).unwrap_or(usize::MAX);
-        if ahead >= limits::UNANSWERED_SENDS_MAX {
+        if ahead >= limits::UNANSWERED_SENDS_MAX || item.send.client_seq >= bound {
             return None;
         }
         item.on_the_wire = true;

@@ -56,6 +56,23 @@ fn sends_go_in_order_and_at_most_64_have_no_answer() {
     assert!(outbox.handle_accepted(&accepted(1)).is_none(), "an answer that came twice");
 }
 
+/// An app was killed after its server had answered more than 64 sends that the app's store still held: the store
+/// is told of answers with a delay. Started again, it sent the oldest of them again, which the server knew no
+/// more; it took a new device id, and everything went out a second time.
+#[test]
+fn no_send_passes_the_bound_that_a_slow_store_sets() {
+    let mut outbox = outbox(100);
+    let send_before = |outbox: &mut Outbox, bound| {
+        std::iter::from_fn(|| outbox.poll_send_before(NOW, number(bound)))
+            .map(|send| send.client_seq.get())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(send_before(&mut outbox, 65).len(), 64);
+    (1..=64).for_each(|answered| assert!(outbox.handle_accepted(&accepted(answered)).is_some()));
+    assert_eq!(send_before(&mut outbox, 65), [], "the store still holds 1");
+    assert_eq!(send_before(&mut outbox, 67), [65, 66], "the store holds 3 and those after it");
+}
+
 #[test]
 fn what_has_no_answer_is_sent_again_on_the_next_lane() {
     let mut outbox = outbox(3);
