@@ -234,7 +234,7 @@ pub(super) async fn death(world: &mut World, account: &Account, count: u64) -> R
             accepted.map_err(|_| Failure::failed("alice's phone: nothing was accepted in time"))??;
         world.ledger.accepted(&body, accepted.seq);
     }
-    world.phone.kill();
+    world.phone.kill().await;
     let mut answered = 1_u64;
     for (body, sending) in entered {
         if let Ok(accepted) = sending.await {
