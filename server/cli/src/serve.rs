@@ -28,8 +28,12 @@ pub(crate) struct Arguments {
     /// Where the server keeps what must last; created when it is not there
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
-    /// Where clients connect (UDP) [default: [::]:4433, or as configured]
-    #[arg(long, value_name = "ADDR")]
+    // Not a comment of documentation, which would take the address for a link.
+    #[arg(
+        long,
+        value_name = "ADDR",
+        help = "Where clients connect (UDP) [default: [::]:4433, or as configured]"
+    )]
     listen: Option<SocketAddr>,
     /// Where operators connect (HTTP; keep it private) [default: 127.0.0.1:9443, or as configured]
     #[arg(long, value_name = "ADDR")]
