@@ -88,7 +88,11 @@ fn bad_fields() -> Vec<BadFields> {
     let long_user = "u".repeat(300);
     let long_text = "x".repeat(257);
     let open = json!({
-        "conversation_id": direct, "kind": "CONVERSATION_KIND_DIRECT", "peer": "bob", "next_seq": 1, "next_client_seq": 1,
+        "conversation_id": direct,
+        "kind": "CONVERSATION_KIND_DIRECT",
+        "peer": "bob",
+        "next_seq": 1,
+        "next_client_seq": 1,
     });
     let with = |base: &Value, field: &str, value: Value| {
         let mut changed = base.clone();
@@ -99,7 +103,10 @@ fn bad_fields() -> Vec<BadFields> {
     let entry = json!({"seq": 1, "sender": "bob", "device_tag": "0011223344556677", "client_seq": 1});
     let id = |conversation_id: &str| json!({ "conversation_id": conversation_id });
     let range = |first: u64, last: u64| json!({"first": first, "last": last});
-    let cursor = |skipped: Value| json!({"batch": 1, "cursors": [{"conversation_id": direct, "seq": 9, "skipped": [skipped]}]});
+    let cursor = |skipped: Value| {
+        let update = json!({"conversation_id": direct, "seq": 9, "skipped": [skipped]});
+        json!({"batch": 1, "cursors": [update]})
+    };
     vec![
         (
             "Hello",

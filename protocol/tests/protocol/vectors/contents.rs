@@ -175,7 +175,10 @@ fn bad_messages() -> Vec<BadContent> {
 
 fn bad_changes() -> Vec<BadContent> {
     let nonce = "30".repeat(16);
-    let create = |nonce: &str, title: &str, members: &[String]| json!({"create_group": {"nonce": nonce, "title": title, "members": members}});
+    let create = |nonce: &str, title: &str, members: &[String]| {
+        let create = json!({"nonce": nonce, "title": title, "members": members});
+        json!({ "create_group": create })
+    };
     let many: Vec<String> = (0..257).map(|number| format!("u{number}")).collect();
     let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
     let long_user = "u".repeat(300);
