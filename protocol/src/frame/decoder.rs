@@ -70,7 +70,8 @@ impl FrameDecoder {
         Self { payload_bytes_max, chunks: VecDeque::new(), state: State::between_frames() }
     }
 
-    /// A decoder for a stream whose sender is not authenticated yet: nothing longer than a `Hello`.
+    /// A decoder for the control stream of a client that is not authenticated yet: nothing longer than a `Hello`,
+    /// until [`set_limit`](Self::set_limit) says otherwise. (Its other streams wait unread.)
     #[must_use]
     pub fn before_authentication() -> Self {
         Self::with_limit(limits::HELLO_PAYLOAD_BYTES_MAX)

@@ -4,6 +4,7 @@
 //! To write the files anew after a change of the wire:
 //! `cargo test -p fulmar-protocol --test protocol -- --ignored regenerate_vectors`
 
+mod bad_fields;
 mod bad_frames;
 mod cases;
 mod contents;
