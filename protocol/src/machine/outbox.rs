@@ -1,12 +1,14 @@
 //! What a device still has to send to one conversation, and what it has sent without an answer.
 //!
-//! Sending a send again, with the same number and body, is always safe: the server knows it. So after a lost lane
-//! everything unanswered is sent again, lowest first. What is not safe is to give a number to another body while a
-//! copy with the old number may still be on its way; therefore numbers change only between two lanes.
+//! Sending a send again, with the same number and body, is always safe: the server knows it. So after a lost
+//! lane everything unanswered is sent again, lowest first. What is not safe is to give a number to another
+//! body while a copy with the old number may still be on its way; therefore numbers change only between two
+//! lanes.
 //!
-//! Invariants: numbers ascend; none is sent that lies 64 or more past the lowest that the caller's store may still
-//! hold (the server remembers 64 answers, and a client that lost its memory asks again for what its store holds); at most [`OutboxLimits`] are kept. Absent: the store that makes it survive a restart, and the choice of
-//! back-off times. Both are the caller's.
+//! Invariants: numbers ascend; none is sent that lies 64 or more past the lowest that the caller's store may
+//! still hold (the server remembers 64 answers, and after a restart the client asks for all that its store
+//! holds); at most [`OutboxLimits`] are kept. Absent: the store that makes it survive a restart, and the
+//! choice of back-off times. Both are the caller's.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -20,12 +22,24 @@ use crate::limits;
 
 /// The sends of one device to one conversation.
 ///
+<<<<<<< HEAD
 /// Calls, in this order: [`push`](Self::push) and store the item; then, while a lane is open,
 /// [`poll_send`](Self::poll_send) until it answers `None`, and again at [`next_send_at`](Self::next_send_at); for each
 /// answer [`handle_accepted`](Self::handle_accepted) or [`handle_refused`](Self::handle_refused), store that the item is
 /// gone, and call [`settle`](Self::settle) when that is durable. When the lane is gone,
 /// or [`needs_new_lane`](Self::needs_new_lane) says that it must go, reset it and call
 /// [`handle_lane_lost`](Self::handle_lane_lost). Store new numbers before anything is sent under them.
+=======
+/// While a lane is open: [`push`](Self::push); store what changed; [`poll_send`](Self::poll_send) until it
+/// answers `None`, and again at [`next_send_at`](Self::next_send_at); for each answer
+/// [`handle_accepted`](Self::handle_accepted) or [`handle_refused`](Self::handle_refused). When the lane is
+/// gone, or [`needs_new_lane`](Self::needs_new_lane) says that it must go, reset it and call
+/// [`handle_lane_lost`](Self::handle_lane_lost).
+///
+/// What changed (items, items that are no longer there, numbers) is stored before the next `poll_send`.
+/// Otherwise, after a restart, a number could stand for another body, or a send be older than the 64 answers
+/// that the server remembers.
+>>>>>>> wt-protocol
 #[derive(Clone, Debug)]
 pub struct Outbox {
     limits: OutboxLimits,
@@ -93,8 +107,8 @@ pub enum Refusal {
     Again,
     /// It never will be appended, and is no longer in the outbox.
     Failed(OutboxItem),
-    /// The server knows the device's numbers for other bodies: the device's state is from a backup. Nothing is sent
-    /// until the caller has made a new device id, connected with it, and called [`Outbox::renumber`].
+    /// The server knows the device's numbers for other bodies: the device's state is from a backup. Nothing
+    /// is sent until the caller has made a new device id, connected with it, and called [`Outbox::renumber`].
     DeviceForgotten,
 }
 
@@ -107,7 +121,8 @@ struct Item {
 /// Why nothing is sent for now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Trouble {
-    /// The server expects this number, which no item has: on a new lane, those after it are numbered from it on.
+    /// The server expects this number, which no item has: on a new lane, those after it are numbered from it
+    /// on.
     NumberMissing(ClientSeq),
     /// See [`Refusal::DeviceForgotten`].
     DeviceForgotten,
@@ -273,8 +288,8 @@ impl Outbox {
         matches!(self.trouble, Some(Trouble::DeviceForgotten))
     }
 
-    /// The lane is gone, whoever ended it: what has no answer is sent again on the next. Answers with the numbers that
-    /// changed, all at once; mostly none. The caller stores them before it sends.
+    /// The lane is gone, whoever ended it: what has no answer is sent again on the next. Answers with the
+    /// numbers that changed, all at once; mostly none. The caller stores them before it sends.
     #[must_use = "changed numbers must be stored before anything is sent under them"]
     pub fn handle_lane_lost(&mut self) -> Vec<Renumbered> {
         self.items.iter_mut().for_each(|item| item.on_the_wire = false);
@@ -288,8 +303,8 @@ impl Outbox {
         }
     }
 
-    /// Gives all sends new numbers from `first` on: for a new device id, or when a new epoch's server names what it
-    /// expects. No lane may be open.
+    /// Gives all sends new numbers from `first` on: for a new device id, or when a new epoch's server names
+    /// what it expects. No lane may be open.
     #[must_use = "changed numbers must be stored before anything is sent under them"]
     pub fn renumber(&mut self, first: ClientSeq) -> Vec<Renumbered> {
         self.items.iter_mut().for_each(|item| item.on_the_wire = false);
@@ -341,9 +356,9 @@ impl Outbox {
         self.blocked_until = self.blocked_until.max(now.saturating_add(time));
     }
 
-    /// The server expects `expected`, so none of the sends from there on was appended. If one of them has that number
-    /// all is well: it goes first. If none has, they are numbered anew, but not while a copy of one may be on the
-    /// lane.
+    /// The server expects `expected`, so none of the sends from there on was appended. If one of them has
+    /// that number all is well: it goes first. If none has, they are numbered anew, but not while a copy of
+    /// one may be on the lane.
     fn handle_expected(&mut self, expected: ClientSeq) {
         match self.index_of(expected) {
             Ok(_) => {}

@@ -1,4 +1,5 @@
-//! Promises of [`Outbox`], one by one. That they hold together, over a bad link, is shown by the two-ended harness.
+//! Promises of [`Outbox`], one by one. That they hold together, over a bad link, is shown by the two-ended
+//! harness.
 
 use super::*;
 use crate::id::{Seq, TimestampMs};
