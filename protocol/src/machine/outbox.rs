@@ -22,24 +22,15 @@ use crate::limits;
 
 /// The sends of one device to one conversation.
 ///
-<<<<<<< HEAD
-/// Calls, in this order: [`push`](Self::push) and store the item; then, while a lane is open,
-/// [`poll_send`](Self::poll_send) until it answers `None`, and again at [`next_send_at`](Self::next_send_at); for each
-/// answer [`handle_accepted`](Self::handle_accepted) or [`handle_refused`](Self::handle_refused), store that the item is
-/// gone, and call [`settle`](Self::settle) when that is durable. When the lane is gone,
-/// or [`needs_new_lane`](Self::needs_new_lane) says that it must go, reset it and call
-/// [`handle_lane_lost`](Self::handle_lane_lost). Store new numbers before anything is sent under them.
-=======
-/// While a lane is open: [`push`](Self::push); store what changed; [`poll_send`](Self::poll_send) until it
+/// While a lane is open: [`push`](Self::push) and store the item; [`poll_send`](Self::poll_send) until it
 /// answers `None`, and again at [`next_send_at`](Self::next_send_at); for each answer
-/// [`handle_accepted`](Self::handle_accepted) or [`handle_refused`](Self::handle_refused). When the lane is
-/// gone, or [`needs_new_lane`](Self::needs_new_lane) says that it must go, reset it and call
-/// [`handle_lane_lost`](Self::handle_lane_lost).
+/// [`handle_accepted`](Self::handle_accepted) or [`handle_refused`](Self::handle_refused), store that the item
+/// is gone, and call [`settle`](Self::settle) when that is durable. When the lane is gone, or
+/// [`needs_new_lane`](Self::needs_new_lane) says that it must go, reset it and call
+/// [`handle_lane_lost`](Self::handle_lane_lost). New numbers are stored before anything is sent under them.
 ///
-/// What changed (items, items that are no longer there, numbers) is stored before the next `poll_send`.
 /// Otherwise, after a restart, a number could stand for another body, or a send be older than the 64 answers
 /// that the server remembers.
->>>>>>> wt-protocol
 #[derive(Clone, Debug)]
 pub struct Outbox {
     limits: OutboxLimits,
