@@ -213,9 +213,11 @@ impl Outbox {
         let window = u64::try_from(limits::UNANSWERED_SENDS_MAX).unwrap_or(u64::MAX);
         self.trouble.is_none()
             && self.settled < self.lowest_unanswered()
-            && self.items.iter().find(|item| !item.on_the_wire).is_some_and(|item| {
-                item.send.client_seq.get().saturating_sub(self.settled.get()) >= window
-            })
+            && self
+                .items
+                .iter()
+                .find(|item| !item.on_the_wire)
+                .is_some_and(|item| item.send.client_seq.get().saturating_sub(self.settled.get()) >= window)
     }
 
     /// When [`poll_send`](Self::poll_send) is worth another call, where only time is missing.
