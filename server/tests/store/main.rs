@@ -3,6 +3,7 @@
 
 mod conformance;
 mod embedded;
+mod faults;
 mod history;
 mod maintenance;
 
