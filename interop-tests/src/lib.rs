@@ -1,3 +1,11 @@
 //! What the whole-system tests share.
 
+mod harness;
 pub mod power_cut;
+
+pub use harness::contents;
+pub use harness::{
+    Answer, Confirmation, ConnectionEnd, Cursor, Delivered, DialOptions, Dialled, FastTime, LogLane, Page,
+    SendLane, Setup, StreamEnd, TestServer, WAIT, WireClient, WireStream, device, direct, user, within,
+    within_time,
+};

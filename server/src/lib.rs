@@ -1,7 +1,36 @@
-//! Placeholder.
+//! Fulmar's server.
 
+mod admin;
+mod auth;
+mod clock;
+mod config;
+mod development;
+mod fanout;
+mod limits;
+mod log;
+mod metrics;
+mod operations;
+mod rates;
+mod rows;
+mod server;
+mod session;
 mod store;
+mod transport;
+mod watched_files;
 
+pub use admin::{
+    AdminApi, AdminFailure, AdminOptions, AdminServer, Draining, ReadinessPart, Revoked, SessionInfo,
+    Sessions,
+};
+pub use auth::{AuthError, AuthOptions, Authenticator, Identity, KeySetError};
+pub use clock::{Clock, ManualClock, Rng};
+pub use config::{
+    AuthConfig, Config, ConfigError, Credentials, LimitsConfig, ListenConfig, LogConfig, LogFormat,
+    StoreConfig, TlsConfig,
+};
+pub use development::{Development, DevelopmentError};
+pub use metrics::{CloseReason, Family, Metrics};
+pub use server::{Server, ServerOptions, StartError};
 #[cfg(feature = "fault-injection")]
 pub use store::StoreFault;
 pub use store::{
@@ -9,3 +38,5 @@ pub use store::{
     Store, StoreCounts, StoreError, StoreOptions, TRANSACTION_BYTES_MAX, TRANSACTION_TIME_MAX, Transaction,
     VALUE_BYTES_MAX,
 };
+pub use transport::tls::{TlsError, TlsOptions, crypto_provider, quic_server_config};
+pub use watched_files::FileError;

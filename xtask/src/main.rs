@@ -1,2 +1,81 @@
-//! Placeholder.
-fn main() {}
+//! `cargo xtask`: the project's own checks and chores.
+//!
+//! One list of steps (`steps.rs`) serves people and CI alike. What cannot be done on a machine is
+//! said loudly, as a `SKIPPED` line at once and again at the end, and never passes for done.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool talks to its terminal")]
+
+mod audit;
+mod coverage;
+mod steps;
+mod test_run;
+mod tidy;
+mod workplace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::steps::run_steps;
+use crate::workplace::Workplace;
+
+const EXAMPLES: &str = "\
+Examples:
+  cargo xtask check    before a commit: format, tidy, clippy, docs, wasm32, audit
+  cargo xtask test     every test of the workspace
+  cargo xtask ci       both
+  cargo xtask tidy     the house rules alone: a second, no compiling
+  cargo xtask spec     which requirements of spec/ have a test that cites them
+
+Environment:
+  FULMAR_REQUIRE_ADVISORIES=1   an unreachable advisory database is a failure
+  FULMAR_SKIPPED=FILE           what was skipped is appended to FILE";
+
+/// The project's own checks and chores.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", after_help = EXAMPLES)]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Format, tidy, clippy with warnings denied, docs, wasm32, dependency audit
+    Check,
+    /// Every test of the workspace
+    Test,
+    /// Check, then test
+    Ci,
+    /// The house rules that need no compiler: sizes, headers, stubs, links, requirement numbers
+    #[command(after_help = "Example:\n  cargo xtask tidy")]
+    Tidy,
+    /// The dependency audit: licences, duplicates, sources, advisories
+    #[command(after_help = "Example:\n  FULMAR_REQUIRE_ADVISORIES=1 cargo xtask deny")]
+    Deny,
+    /// Which requirements of spec/ have a test that cites them
+    #[command(after_help = "Examples:\n  cargo xtask spec\n  cargo xtask spec --uncovered")]
+    Spec {
+        /// Print only the requirements that no test cites
+        #[arg(long)]
+        uncovered: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let done = Workplace::find().and_then(|workplace| match arguments.chore {
+        Chore::Check => run_steps(&workplace, steps::CHECK),
+        Chore::Test => run_steps(&workplace, steps::TEST),
+        Chore::Ci => run_steps(&workplace, steps::CI),
+        Chore::Tidy => run_steps(&workplace, &[steps::TIDY]),
+        Chore::Deny => run_steps(&workplace, &[steps::AUDIT]),
+        Chore::Spec { uncovered } => coverage::report(&workplace, uncovered),
+    });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("xtask: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! One attempt to open a session: token, connection, Hello, Welcome.
+//!
+//! Runs as a future that the driver owns and may drop at any point; what was opened is then closed.
+
+use fulmar_protocol::{
+    DeviceId, ErrorCode, Frame, Hello, Retry, SoftwareName, Token, Welcome, encode_grease_frame,
+};
+use quinn::{Connection, ConnectionError, SendStream};
+
+use crate::error::ClientError;
+use crate::server::ServerName;
+use crate::token::TokenSource;
+use crate::transport::{DialError, Endpoints, FrameReader, ReadError, close_for, error_code};
+
+/// What an attempt needs.
+pub(super) struct Attempt {
+    pub(super) endpoints: Endpoints,
+    pub(super) servers: Vec<ServerName>,
+    pub(super) token: TokenSource,
+    pub(super) device: DeviceId,
+    pub(super) backlog_entries_max: u32,
+    pub(super) client_name: SoftwareName,
+    pub(super) grease: u32,
+}
+
+/// A session that is open.
+pub(super) struct Established {
+    pub(super) connection: Connection,
+    pub(super) control: SendStream,
+    pub(super) frames: FrameReader,
+    pub(super) welcome: Welcome,
+}
+
+/// Why a session was not opened, or has ended.
+#[derive(Debug, Clone)]
+pub(super) enum Lost {
+    /// TLS failed.
+    Handshake(ClientError),
+    /// The token source failed.
+    Token(ClientError),
+    /// The server closed the connection with a code.
+    Closed { code: ErrorCode, message: String },
+    /// Anything that may pass: the network, a time-out, a breach by the server.
+    Passing(String),
+}
+
+impl Lost {
+    /// Whether the same again would be refused again.
+    pub(super) fn is_final(&self) -> bool {
+        matches!(self, Self::Closed { code, .. } if code.retry() == Retry::Never && !is_unknown(*code))
+    }
+
+    pub(super) fn from_connection(error: &ConnectionError) -> Self {
+        match error {
+            ConnectionError::ApplicationClosed(close) => Self::Closed {
+                code: error_code(close.error_code),
+                message: String::from_utf8_lossy(&close.reason).into_owned(),
+            },
+            other => Self::Passing(other.to_string()),
+        }
+    }
+}
+
+/// A code of a later edition may or may not be final; trying again, ever more seldom, is right either way.
+fn is_unknown(code: ErrorCode) -> bool {
+    matches!(code, ErrorCode::Unknown(_))
+}
+
+impl std::fmt::Display for Lost {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Handshake(error) | Self::Token(error) => error.fmt(formatter),
+            Self::Closed { code, message } if message.is_empty() => {
+                write!(formatter, "closed by the server: {code}")
+            }
+            Self::Closed { code, message } => write!(formatter, "closed by the server: {code} ({message})"),
+            Self::Passing(reason) => formatter.write_str(reason),
+        }
+    }
+}
+
+impl Attempt {
+    pub(super) async fn run(self) -> Result<Established, Lost> {
+        let token = self.token.token().await.map_err(Lost::Token)?;
+        let timeout = crate::limits::ATTEMPT_TIMEOUT;
+        match tokio::time::timeout(timeout, self.open(token)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(Lost::Passing(format!("no answer within {} s", timeout.as_secs()))),
+        }
+    }
+
+    async fn open(self, token: Token) -> Result<Established, Lost> {
+        let connection = crate::transport::dial(&self.endpoints, &self.servers).await.map_err(from_dial)?;
+        let (mut control, answers) =
+            connection.open_bi().await.map_err(|error| Lost::from_connection(&error))?;
+        let hello = Hello {
+            token,
+            device_id: self.device,
+            backlog_entries_max: self.backlog_entries_max,
+            client: self.client_name,
+        };
+        let mut bytes = bytes::BytesMut::new();
+        Frame::Hello(hello).encode(&mut bytes);
+        encode_grease_frame(self.grease, b"grease", &mut bytes);
+        let mut frames = FrameReader::new(answers);
+        if let Err(error) = control.write_all(&bytes).await {
+            // The server may have closed with its reason already.
+            let lost = connection
+                .close_reason()
+                .map_or_else(|| Lost::Passing(error.to_string()), |reason| Lost::from_connection(&reason));
+            return Err(lost);
+        }
+        let welcome = first_frame(&connection, &mut frames).await?;
+        Ok(Established { connection, control, frames, welcome })
+    }
+}
+
+async fn first_frame(connection: &Connection, frames: &mut FrameReader) -> Result<Welcome, Lost> {
+    match frames.next().await {
+        Ok(Some(Frame::Welcome(welcome))) => Ok(welcome),
+        Ok(_) => {
+            let cause = "the first frame is not Welcome";
+            close_for(connection, ErrorCode::FrameUnexpected, cause);
+            Err(Lost::Passing(cause.to_owned()))
+        }
+        Err(ReadError::Breach(error)) => {
+            close_for(connection, error.code(), &error.to_string());
+            Err(Lost::Passing(error.to_string()))
+        }
+        Err(ReadError::Lost(error)) => Err(Lost::from_connection(&error)),
+        Err(error @ ReadError::Reset(_)) => Err(Lost::Passing(error.to_string())),
+    }
+}
+
+fn from_dial(error: DialError) -> Lost {
+    match error.handshake() {
+        Some(error) => Lost::Handshake(error),
+        None => match error {
+            DialError::Connection { cause: cause @ ConnectionError::ApplicationClosed(_), .. } => {
+                Lost::from_connection(&cause)
+            }
+            other => Lost::Passing(other.to_string()),
+        },
+    }
+}

@@ -1,0 +1,164 @@
+//! One open session: its connection, its tasks, and what is under way on it. Dropping it ends its tasks.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use fulmar_protocol::{ConversationId, ErrorCode, Frame, TimestampMs, Watch};
+use quinn::{Connection, VarInt};
+use tokio::sync::{mpsc, watch};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::Instant;
+
+use crate::command::Reply;
+use crate::driver::attempt::Established;
+use crate::driver::confirming::UnderWay;
+use crate::driver::inputs::{self, Gate, Input, Inputs, LaneNumber};
+use crate::driver::lane::Lane;
+use crate::driver::send_lane::SendLane;
+use crate::event::EventRoom;
+use crate::limits;
+use crate::transport::close_for;
+
+/// One open session.
+pub(super) struct Session {
+    pub(super) connection: Connection,
+    pub(super) inputs: mpsc::Receiver<Input>,
+    sender: Inputs,
+    control: mpsc::Sender<Bytes>,
+    tasks: JoinSet<()>,
+    buffer: BytesMut,
+    pub(super) opened: Instant,
+    /// The server's time when it was opened.
+    pub(super) server_time: TimestampMs,
+    /// Log lanes by number.
+    pub(super) lanes: HashMap<LaneNumber, Lane>,
+    lanes_opened: u64,
+    /// The gates of lanes whose LaneOpen has not come yet.
+    gates: HashMap<LaneNumber, watch::Sender<Gate>>,
+    pub(super) send_lanes: HashMap<ConversationId, SendLane>,
+    pub(super) send_lanes_opened: u64,
+    /// Conversations that wait for a send lane.
+    pub(super) lanes_wanted: VecDeque<ConversationId>,
+    pub(super) watched: Vec<ConversationId>,
+    /// The Confirm that was not answered yet.
+    pub(super) confirm: Option<UnderWay>,
+    pub(super) batches: u64,
+    pub(super) pings: HashMap<u64, Reply<()>>,
+    pub(super) pings_sent: u64,
+    pub(super) token_refresh_at: Option<Instant>,
+    /// The server asked to be left at this time.
+    pub(super) leave_at: Option<Instant>,
+}
+
+impl Session {
+    pub(super) fn new(established: Established, now: Instant) -> Self {
+        let Established { connection, control, frames, welcome } = established;
+        let (sender, inputs) = mpsc::channel(limits::INPUTS_MAX);
+        let (outgoing, written) = mpsc::channel(limits::CONTROL_FRAMES_MAX);
+        let mut tasks = JoinSet::new();
+        // Control goes before everything else.
+        let _ = control.set_priority(2);
+        tasks.spawn(inputs::write_control(control, written));
+        tasks.spawn(inputs::read_control(frames, sender.clone()));
+        tasks.spawn(inputs::watch_connection(connection.clone(), sender.clone()));
+        tasks.spawn(inputs::read_datagrams(connection.clone(), sender.clone()));
+        tasks.spawn(inputs::accept_lanes(connection.clone(), sender.clone()));
+        Self {
+            connection,
+            inputs,
+            sender,
+            control: outgoing,
+            tasks,
+            buffer: BytesMut::new(),
+            opened: now,
+            server_time: welcome.server_time,
+            lanes: HashMap::new(),
+            lanes_opened: 0,
+            gates: HashMap::new(),
+            send_lanes: HashMap::new(),
+            send_lanes_opened: 0,
+            lanes_wanted: VecDeque::new(),
+            watched: Vec::new(),
+            confirm: None,
+            batches: 0,
+            pings: HashMap::new(),
+            pings_sent: 0,
+            token_refresh_at: None,
+            leave_at: None,
+        }
+    }
+
+    /// Encodes frames into one buffer.
+    pub(super) fn encode(&mut self, frames: impl IntoIterator<Item = Frame>) -> Bytes {
+        for frame in frames {
+            frame.encode(&mut self.buffer);
+        }
+        self.buffer.split().freeze()
+    }
+
+    /// Sends a frame on the control stream. A control stream that takes nothing any more is a dead one.
+    pub(super) fn control(&mut self, frame: Frame) {
+        let bytes = self.encode([frame]);
+        if let Err(mpsc::error::TrySendError::Full(_)) = self.control.try_send(bytes) {
+            self.close(ErrorCode::Internal, "the control stream is blocked");
+        }
+    }
+
+    /// A task that ends with the session.
+    pub(super) fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
+        // Those that have ended are let go.
+        while self.tasks.try_join_next().is_some() {}
+        self.tasks.spawn(task)
+    }
+
+    pub(super) fn sender(&self) -> Inputs {
+        self.sender.clone()
+    }
+
+    /// Reads a stream that the server has opened.
+    pub(super) fn read_lane(&mut self, stream: quinn::RecvStream, room: EventRoom) {
+        self.lanes_opened = self.lanes_opened.saturating_add(1);
+        let lane = LaneNumber(self.lanes_opened);
+        let (gate, seen) = watch::channel(Gate::Shut);
+        self.gates.insert(lane, gate);
+        let sender = self.sender();
+        self.spawn(inputs::read_lane(lane, stream, seen, room, sender));
+    }
+
+    /// The gate of a lane that has told which conversation it is of, or has ended without.
+    pub(super) fn take_gate(&mut self, lane: LaneNumber) -> Option<watch::Sender<Gate>> {
+        self.gates.remove(&lane)
+    }
+
+    /// Replaces the set of watched conversations, if it is another.
+    pub(super) fn watch(&mut self, conversations: Vec<ConversationId>) {
+        if conversations != self.watched {
+            self.control(Frame::Watch(Watch { conversation_ids: conversations.clone() }));
+            self.watched = conversations;
+        }
+    }
+
+    /// Closes the connection over a breach of the protocol.
+    pub(super) fn breach(&self, code: ErrorCode, cause: &str) {
+        close_for(&self.connection, code, cause);
+    }
+
+    /// Closes the connection for a cause that is not the server's doing.
+    pub(super) fn close(&self, code: ErrorCode, reason: &str) {
+        tracing::debug!(%code, reason, "closing the connection");
+        self.connection.close(VarInt::from_u32(code.code()), reason.as_bytes());
+    }
+
+    /// Whether it has lasted long enough to count as a success.
+    pub(super) fn is_sound(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.opened) >= limits::SESSION_SOUND_AFTER
+    }
+
+    /// When the token should be renewed, given how long it still holds.
+    pub(super) fn plan_token_refresh(&mut self, now: Instant, remaining: Duration) {
+        let remaining = remaining.min(limits::TOKEN_LIFE_MAX);
+        let lead = limits::TOKEN_RENEWAL_LEAD.min(remaining / 5);
+        self.token_refresh_at = Some(now + remaining.saturating_sub(lead));
+    }
+}

@@ -1,0 +1,43 @@
+//! The one source of randomness: device ids, group nonces, the jitter of waits.
+//!
+//! Seeded from the operating system; tests seed it themselves, so that a run can be repeated.
+
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{Rng as _, RngCore, SeedableRng};
+
+/// A cryptographic generator.
+#[derive(Debug)]
+pub(crate) struct Rng(StdRng);
+
+impl Rng {
+    /// Seeded from the operating system.
+    pub(crate) fn from_os() -> Self {
+        Self(StdRng::from_os_rng())
+    }
+
+    /// The same sequence for the same seed.
+    #[cfg(test)]
+    pub(crate) fn from_seed(seed: u64) -> Self {
+        Self(StdRng::seed_from_u64(seed))
+    }
+
+    /// 16 random bytes: a device id or a nonce.
+    pub(crate) fn octets(&mut self) -> [u8; 16] {
+        let mut octets = [0; 16];
+        self.0.fill_bytes(&mut octets);
+        octets
+    }
+
+    /// A number for grease and the like.
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
+        if end == 0 { 0 } else { self.0.random_range(0..end) }
+    }
+
+    /// A time from `shortest` to `longest`, in whole microseconds.
+    pub(crate) fn duration(&mut self, shortest: Duration, longest: Duration) -> Duration {
+        let micros = u64::try_from(longest.saturating_sub(shortest).as_micros()).unwrap_or(u64::MAX - 1);
+        shortest.saturating_add(Duration::from_micros(self.below(micros.saturating_add(1))))
+    }
+}

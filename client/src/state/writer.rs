@@ -1,0 +1,121 @@
+//! The writer: a thread that commits batches, as many as wait in one sync, and says up to which one all is
+//! durable.
+//!
+//! The channel to it is not bounded, but what it carries is: batches hold outbox rows (bounded by the
+//! outboxes) and at most one row per conversation and turn of the driver, which sends nothing more than
+//! `BATCHES_WAITING_MAX` ahead of the syncs.
+
+use tokio::sync::mpsc;
+
+use crate::error::ClientError;
+use crate::state::disk::Disk;
+use crate::state::rows::Batch;
+
+/// Batches that may wait for the writer; then the driver gathers on in its own.
+pub(crate) const BATCHES_WAITING_MAX: u64 = 8;
+
+/// The number of a batch, rising.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Ticket(u64);
+
+/// The driver's end of the store.
+pub(crate) struct Store {
+    /// `None` in memory: all is as durable as it will get.
+    writer: Option<Writer>,
+    last: Ticket,
+    durable: Ticket,
+}
+
+struct Writer {
+    batches: std::sync::mpsc::Sender<(Ticket, Batch)>,
+    outcomes: mpsc::UnboundedReceiver<Result<Ticket, ClientError>>,
+    thread: std::thread::JoinHandle<()>,
+}
+
+impl Store {
+    pub(super) fn memory() -> Self {
+        Self { writer: None, last: Ticket::default(), durable: Ticket::default() }
+    }
+
+    pub(super) fn disk(disk: Disk) -> Result<Self, ClientError> {
+        let folder = disk.folder();
+        let (batches, waiting) = std::sync::mpsc::channel();
+        let (outcome, outcomes) = mpsc::unbounded_channel();
+        let thread = std::thread::Builder::new()
+            .name("fulmar-state".to_owned())
+            .spawn(move || write(&disk, &waiting, &outcome))
+            .map_err(|error| ClientError::StateUnusable { path: folder, cause: error.to_string() })?;
+        let writer = Writer { batches, outcomes, thread };
+        Ok(Self { writer: Some(writer), last: Ticket::default(), durable: Ticket::default() })
+    }
+
+    /// Whether there is a disk to write to. In memory, batches need not be made.
+    pub(crate) fn keeps(&self) -> bool {
+        self.writer.is_some()
+    }
+
+    /// Whether another batch may be submitted now.
+    pub(crate) fn has_room(&self) -> bool {
+        self.last.0.saturating_sub(self.durable.0) < BATCHES_WAITING_MAX
+    }
+
+    /// Hands a batch to the writer. What it holds is durable when [`Store::committed`] has returned its
+    /// ticket or a later one; in memory, at once.
+    pub(crate) fn submit(&mut self, batch: Batch) -> Ticket {
+        self.last = Ticket(self.last.0.saturating_add(1));
+        match &self.writer {
+            // An error means that the writer has ended, which `committed` tells.
+            Some(writer) => drop(writer.batches.send((self.last, batch))),
+            None => self.durable = self.last,
+        }
+        self.last
+    }
+
+    /// Whether a batch is durable.
+    pub(crate) fn is_durable(&self, ticket: Ticket) -> bool {
+        ticket <= self.durable
+    }
+
+    /// Waits until more is durable. Cancel-safe. Pending for ever when nothing is under way.
+    pub(crate) async fn committed(&mut self) -> Result<(), ClientError> {
+        match &mut self.writer {
+            Some(writer) => match writer.outcomes.recv().await {
+                Some(outcome) => {
+                    self.durable = outcome?;
+                    Ok(())
+                }
+                None => std::future::pending().await,
+            },
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Writes what waits, closes the file, and ends the thread.
+    pub(crate) async fn close(self) {
+        if let Some(Writer { batches, mut outcomes, thread }) = self.writer {
+            drop(batches);
+            while outcomes.recv().await.is_some() {}
+            // The thread has dropped its end; what is left of it is closing the file.
+            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+        }
+    }
+}
+
+fn write(
+    disk: &Disk,
+    waiting: &std::sync::mpsc::Receiver<(Ticket, Batch)>,
+    outcome: &mpsc::UnboundedSender<Result<Ticket, ClientError>>,
+) {
+    while let Ok((mut ticket, batch)) = waiting.recv() {
+        let mut group = vec![batch];
+        while let Ok((later, batch)) = waiting.try_recv() {
+            ticket = later;
+            group.push(batch);
+        }
+        let committed = disk.commit(&group).map(|()| ticket);
+        let failed = committed.is_err();
+        if outcome.send(committed).is_err() || failed {
+            return;
+        }
+    }
+}

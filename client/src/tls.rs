@@ -1,0 +1,49 @@
+//! TLS for clients: TLS 1.3 only, ALPN `fulmar/1`, the authorities that the app names, early data off.
+//!
+//! Absent: the platform's authorities. A messaging service's own authority, or the one public authority it
+//! uses, is the smaller trust; and it keeps certificate stores out of the dependencies.
+
+use std::sync::Arc;
+
+use fulmar_protocol::ALPN;
+use quinn::crypto::rustls::QuicClientConfig;
+use rustls::RootCertStore;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+
+use crate::error::ClientError;
+
+/// A configuration that trusts the authorities in `pem`.
+pub(crate) fn client_config(pem: &str) -> Result<Arc<QuicClientConfig>, ClientError> {
+    let invalid = |cause: String| ClientError::TrustInvalid { cause };
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+        let certificate = certificate.map_err(|error| invalid(error.to_string()))?;
+        roots.add(certificate).map_err(|error| invalid(error.to_string()))?;
+    }
+    if roots.is_empty() {
+        return Err(invalid("it holds no certificate".to_owned()));
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(|error| invalid(error.to_string()))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.enable_early_data = false;
+    let config = QuicClientConfig::try_from(config).map_err(|error| invalid(error.to_string()))?;
+    Ok(Arc::new(config))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_authority_that_is_none_is_refused_by_name() {
+        for pem in ["", "rubbish", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
+            assert!(matches!(client_config(pem), Err(ClientError::TrustInvalid { .. })), "{pem:?} passed");
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! QUIC as the client uses it: endpoints and their tuning, the opening of a connection, and frames on
+//! streams. Knows nothing of sessions.
+
+mod dial;
+mod endpoint;
+mod frames;
+
+pub(crate) use dial::{DialError, dial};
+pub(crate) use endpoint::Endpoints;
+pub(crate) use frames::{FrameReader, ReadError, close_for, error_code};

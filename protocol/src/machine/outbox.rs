@@ -1,0 +1,350 @@
+//! What a device still has to send to one conversation, and what it has sent without an answer.
+//!
+//! Sending a send again, with the same number and body, is always safe: the server knows it. So after a lost lane
+//! everything unanswered is sent again, lowest first. What is not safe is to give a number to another body while a
+//! copy with the old number may still be on its way; therefore numbers change only between two lanes.
+//!
+//! Invariants: numbers ascend; none is sent that lies 64 or more past the lowest unanswered (the server remembers 64
+//! answers); at most [`OutboxLimits`] are kept. Absent: the store that makes it survive a restart, and the choice of
+//! back-off times. Both are the caller's.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::error_code::{ErrorCode, Retry};
+use crate::frame::{Accepted, Refused, Send};
+use crate::id::ClientSeq;
+use crate::limits;
+
+/// The sends of one device to one conversation.
+///
+/// Calls, in this order: [`push`](Self::push) and store the item; then, while a lane is open,
+/// [`poll_send`](Self::poll_send) until it answers `None`, and again at [`next_send_at`](Self::next_send_at); for each
+/// answer [`handle_accepted`](Self::handle_accepted) or [`handle_refused`](Self::handle_refused). When the lane is gone,
+/// or [`needs_new_lane`](Self::needs_new_lane) says that it must go, reset it and call
+/// [`handle_lane_lost`](Self::handle_lane_lost). Store new numbers before anything is sent under them.
+#[derive(Clone, Debug)]
+pub struct Outbox {
+    limits: OutboxLimits,
+    items: VecDeque<Item>,
+    /// The sum of the contents' lengths.
+    bytes: usize,
+    next: ClientSeq,
+    blocked_until: Duration,
+    trouble: Option<Trouble>,
+}
+
+/// How much an outbox keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutboxLimits {
+    /// Sends.
+    pub items_max: usize,
+    /// Bytes of content.
+    pub bytes_max: usize,
+}
+
+/// A send without an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutboxItem {
+    /// Its number.
+    pub client_seq: ClientSeq,
+    /// The encoded content.
+    pub content: Bytes,
+}
+
+/// A number that changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Renumbered {
+    /// The number before.
+    pub from: ClientSeq,
+    /// The number now.
+    pub to: ClientSeq,
+}
+
+/// The outbox takes no more: wait until something was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the outbox is full: {items} sends with {bytes} bytes have no answer yet")]
+pub struct OutboxFull {
+    /// How many it holds.
+    pub items: usize,
+    /// How many bytes they have.
+    pub bytes: usize,
+}
+
+/// Stored items are not what an outbox could have stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("stored sends are out of order at number {at}")]
+pub struct OutboxInvalid {
+    /// The number that does not fit.
+    pub at: ClientSeq,
+}
+
+/// What a refusal means for the outbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It answers nothing that is unanswered (an answer that came twice).
+    Stale,
+    /// It will be sent again.
+    Again,
+    /// It never will be appended, and is no longer in the outbox.
+    Failed(OutboxItem),
+    /// The server knows the device's numbers for other bodies: the device's state is from a backup. Nothing is sent
+    /// until the caller has made a new device id, connected with it, and called [`Outbox::renumber`].
+    DeviceForgotten,
+}
+
+#[derive(Clone, Debug)]
+struct Item {
+    send: OutboxItem,
+    on_the_wire: bool,
+}
+
+/// Why nothing is sent for now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trouble {
+    /// The server expects this number, which no item has: on a new lane, those after it are numbered from it on.
+    NumberMissing(ClientSeq),
+    /// See [`Refusal::DeviceForgotten`].
+    DeviceForgotten,
+}
+
+impl Default for OutboxLimits {
+    fn default() -> Self {
+        Self { items_max: 1_024, bytes_max: 8 * 1_024 * 1_024 }
+    }
+}
+
+impl Outbox {
+    /// An outbox of a device that never sent to the conversation.
+    #[must_use]
+    pub const fn new(limits: OutboxLimits) -> Self {
+        Self {
+            limits,
+            items: VecDeque::new(),
+            bytes: 0,
+            next: ClientSeq::FIRST,
+            blocked_until: Duration::ZERO,
+            trouble: None,
+        }
+    }
+
+    /// An outbox as it was stored: the number that comes next, and the unanswered sends in order.
+    ///
+    /// # Errors
+    /// When the numbers do not ascend, or reach `next`.
+    pub fn restore(
+        limits: OutboxLimits,
+        next: ClientSeq,
+        stored: impl IntoIterator<Item = OutboxItem>,
+    ) -> Result<Self, OutboxInvalid> {
+        let mut outbox = Self::new(limits);
+        outbox.next = next;
+        let mut lowest = ClientSeq::FIRST;
+        for send in stored {
+            if send.client_seq < lowest || send.client_seq >= next {
+                return Err(OutboxInvalid { at: send.client_seq });
+            }
+            lowest = send.client_seq.next();
+            outbox.bytes = outbox.bytes.saturating_add(send.content.len());
+            outbox.items.push_back(Item { send, on_the_wire: false });
+        }
+        Ok(outbox)
+    }
+
+    /// Takes an encoded content and gives it a number. Store both before [`poll_send`](Self::poll_send).
+    ///
+    /// # Errors
+    /// When the outbox is full.
+    pub fn push(&mut self, content: Bytes) -> Result<ClientSeq, OutboxFull> {
+        let bytes = self.bytes.saturating_add(content.len());
+        if self.items.len() >= self.limits.items_max || bytes > self.limits.bytes_max {
+            return Err(OutboxFull { items: self.items.len(), bytes: self.bytes });
+        }
+        let client_seq = self.next;
+        self.next = client_seq.next();
+        self.bytes = bytes;
+        self.items.push_back(Item { send: OutboxItem { client_seq, content }, on_the_wire: false });
+        Ok(client_seq)
+    }
+
+    /// The next send that may go onto the open lane now, lowest number first.
+    pub fn poll_send(&mut self, now: Duration) -> Option<Send> {
+        if self.trouble.is_some() || now < self.blocked_until {
+            return None;
+        }
+        let lowest = self.items.front()?.send.client_seq.get();
+        let item = self.items.iter_mut().find(|item| !item.on_the_wire)?;
+        let ahead = usize::try_from(item.send.client_seq.get().saturating_sub(lowest)).unwrap_or(usize::MAX);
+        if ahead >= limits::UNANSWERED_SENDS_MAX {
+            return None;
+        }
+        item.on_the_wire = true;
+        Some(Send { client_seq: item.send.client_seq, content: item.send.content.clone() })
+    }
+
+    /// When [`poll_send`](Self::poll_send) is worth another call, where only time is missing.
+    #[must_use]
+    pub fn next_send_at(&self) -> Option<Duration> {
+        let waits = self.trouble.is_none() && self.items.iter().any(|item| !item.on_the_wire);
+        waits.then_some(self.blocked_until)
+    }
+
+    /// A send is durable: the item, which is no longer in the outbox; `None` for an answer that came twice.
+    pub fn handle_accepted(&mut self, accepted: &Accepted) -> Option<OutboxItem> {
+        self.take(accepted.client_seq)
+    }
+
+    /// A send was refused. `back_off` is how long to wait where waiting helps and the server named no time.
+    pub fn handle_refused(&mut self, refused: &Refused, now: Duration, back_off: Duration) -> Refusal {
+        let number = refused.client_seq;
+        let Ok(index) = self.index_of(number) else { return Refusal::Stale };
+        match (refused.code, refused.code.retry()) {
+            (ErrorCode::ClientSeqReused, _) => {
+                self.trouble = Some(Trouble::DeviceForgotten);
+                return Refusal::DeviceForgotten;
+            }
+            (ErrorCode::ClientSeqAhead, _) => {
+                self.send_again(index);
+                match refused.expected_client_seq {
+                    Some(expected) if expected < number => self.handle_expected(expected),
+                    // The server contradicts itself: not at once again.
+                    _ => self.wait(refused.retry_after.unwrap_or(back_off), now),
+                }
+                return Refusal::Again;
+            }
+            (_, Retry::Never) => {}
+            (_, Retry::Now) => {
+                self.send_again(index);
+                self.wait(refused.retry_after.unwrap_or_default(), now);
+                return Refusal::Again;
+            }
+            (_, Retry::Later) => {
+                self.send_again(index);
+                self.wait(refused.retry_after.unwrap_or(back_off), now);
+                return Refusal::Again;
+            }
+        }
+        let Some(failed) = self.take(number) else { return Refusal::Stale };
+        if !refused.code.consumes_client_seq() {
+            self.handle_expected(number);
+        }
+        Refusal::Failed(failed)
+    }
+
+    /// Whether the lane must be reset, because numbers must change before anything more is sent.
+    #[must_use]
+    pub const fn needs_new_lane(&self) -> bool {
+        matches!(self.trouble, Some(Trouble::NumberMissing(_)))
+    }
+
+    /// Whether a new device id is needed: see [`Refusal::DeviceForgotten`].
+    #[must_use]
+    pub const fn needs_new_device(&self) -> bool {
+        matches!(self.trouble, Some(Trouble::DeviceForgotten))
+    }
+
+    /// The lane is gone, whoever ended it: what has no answer is sent again on the next. Answers with the numbers that
+    /// changed, all at once; mostly none. The caller stores them before it sends.
+    #[must_use = "changed numbers must be stored before anything is sent under them"]
+    pub fn handle_lane_lost(&mut self) -> Vec<Renumbered> {
+        self.items.iter_mut().for_each(|item| item.on_the_wire = false);
+        match self.trouble {
+            Some(Trouble::NumberMissing(expected)) => {
+                self.trouble = None;
+                let kept = self.items.partition_point(|item| item.send.client_seq < expected);
+                self.number_from(kept, expected)
+            }
+            Some(Trouble::DeviceForgotten) | None => Vec::new(),
+        }
+    }
+
+    /// Gives all sends new numbers from `first` on: for a new device id, or when a new epoch's server names what it
+    /// expects. No lane may be open.
+    #[must_use = "changed numbers must be stored before anything is sent under them"]
+    pub fn renumber(&mut self, first: ClientSeq) -> Vec<Renumbered> {
+        self.items.iter_mut().for_each(|item| item.on_the_wire = false);
+        self.trouble = None;
+        self.number_from(0, first)
+    }
+
+    /// The sends without an answer, in order.
+    pub fn items(&self) -> impl Iterator<Item = &OutboxItem> {
+        self.items.iter().map(|item| &item.send)
+    }
+
+    /// How many sends have no answer.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Whether everything was answered.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// The number that the next content gets. Stored with the items, as it outlives them.
+    #[must_use]
+    pub const fn next_client_seq(&self) -> ClientSeq {
+        self.next
+    }
+
+    fn index_of(&self, number: ClientSeq) -> Result<usize, usize> {
+        self.items.binary_search_by_key(&number, |item| item.send.client_seq)
+    }
+
+    fn take(&mut self, number: ClientSeq) -> Option<OutboxItem> {
+        let index = self.index_of(number).ok()?;
+        let item = self.items.remove(index)?;
+        self.bytes = self.bytes.saturating_sub(item.send.content.len());
+        Some(item.send)
+    }
+
+    fn send_again(&mut self, index: usize) {
+        if let Some(item) = self.items.get_mut(index) {
+            item.on_the_wire = false;
+        }
+    }
+
+    fn wait(&mut self, time: Duration, now: Duration) {
+        self.blocked_until = self.blocked_until.max(now.saturating_add(time));
+    }
+
+    /// The server expects `expected`, so none of the sends from there on was appended. If one of them has that number
+    /// all is well: it goes first. If none has, they are numbered anew, but not while a copy of one may be on the
+    /// lane.
+    fn handle_expected(&mut self, expected: ClientSeq) {
+        match self.index_of(expected) {
+            Ok(_) => {}
+            Err(index) if index == self.items.len() => self.next = expected,
+            Err(_) if self.trouble.is_none() => self.trouble = Some(Trouble::NumberMissing(expected)),
+            Err(_) => {
+                if let Some(Trouble::NumberMissing(earlier)) = &mut self.trouble {
+                    *earlier = expected.min(*earlier);
+                }
+            }
+        }
+    }
+
+    /// Numbers the items from `index` on without a gap, and what is pushed after them.
+    fn number_from(&mut self, index: usize, first: ClientSeq) -> Vec<Renumbered> {
+        let mut renumbered = Vec::new();
+        let mut number = first;
+        for item in self.items.iter_mut().skip(index) {
+            let from = item.send.client_seq;
+            item.send.client_seq = number;
+            if from != number {
+                renumbered.push(Renumbered { from, to: number });
+            }
+            number = number.next();
+        }
+        self.next = number;
+        renumbered
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,145 @@
+//! The sessions of this process, by user.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use fulmar_protocol::{
+    ConversationId, DeviceId, DeviceTag, ErrorCode, SessionNumber, SoftwareName, TimestampMs, UserId,
+};
+use parking_lot::RwLock;
+
+use super::{Presence, SessionHandle, SessionIdentity};
+use crate::{
+    limits::Limits,
+    log::{Listeners, News},
+    metrics::Metrics,
+};
+
+/// Why a session was not registered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum RegisterError {
+    #[error("the user has the most sessions allowed")]
+    TooManySessions,
+}
+
+/// Who wants to be registered.
+pub(crate) struct Newcomer {
+    pub(crate) user: UserId,
+    pub(crate) device: DeviceId,
+    pub(crate) connection: quinn::Connection,
+    pub(crate) client: SoftwareName,
+    pub(crate) connected_at: TimestampMs,
+    pub(crate) expires_at: TimestampMs,
+    pub(crate) blocked: HashSet<UserId>,
+}
+
+/// See the module. Bounded by the sessions it holds.
+pub(crate) struct Hub {
+    users: RwLock<HashMap<UserId, Vec<Arc<SessionHandle>>>>,
+    next_number: AtomicU64,
+    limits: Arc<Limits>,
+    metrics: Arc<Metrics>,
+    pub(crate) presence: Presence,
+}
+
+impl Hub {
+    pub(crate) fn new(limits: Arc<Limits>, metrics: Arc<Metrics>) -> Self {
+        Self {
+            users: RwLock::default(),
+            next_number: AtomicU64::new(1),
+            limits,
+            metrics,
+            presence: Presence::default(),
+        }
+    }
+
+    /// Registers a session. An older session of the same device ends: the newest connection of a device is
+    /// the one that works. From here on the session gets news, so what it reads of the store afterwards
+    /// and the news together miss nothing.
+    pub(crate) fn register(&self, newcomer: Newcomer) -> Result<Arc<SessionHandle>, RegisterError> {
+        let number = SessionNumber::new(self.next_number.fetch_add(1, Ordering::Relaxed));
+        let Newcomer { user, device, connection, client, connected_at, expires_at, blocked } = newcomer;
+        let tag = DeviceTag::of(&device);
+        let identity = SessionIdentity { number, user: user.clone(), device, tag, client, connected_at };
+        let metrics = Arc::clone(&self.metrics);
+        let session = Arc::new(SessionHandle::new(identity, connection, blocked, expires_at, metrics));
+        let mut users = self.users.write();
+        let sessions = users.entry(user).or_default();
+        if let Some(older) = sessions.iter_mut().find(|older| older.identity.device == device) {
+            older.end(ErrorCode::SessionReplaced);
+            *older = Arc::clone(&session);
+            return Ok(session);
+        }
+        if sessions.len() >= self.limits.sessions_per_user_max {
+            return Err(RegisterError::TooManySessions);
+        }
+        sessions.push(Arc::clone(&session));
+        self.metrics.sessions.increment(1.0);
+        Ok(session)
+    }
+
+    /// Takes a session off, unless a newer one of the same device took its place.
+    pub(crate) fn unregister(&self, session: &Arc<SessionHandle>) {
+        let user = &session.identity.user;
+        let mut users = self.users.write();
+        if let Some(sessions) = users.get_mut(user) {
+            let before = sessions.len();
+            sessions.retain(|other| !Arc::ptr_eq(other, session));
+            if sessions.len() < before {
+                self.metrics.sessions.decrement(1.0);
+            }
+            if sessions.is_empty() {
+                users.remove(user);
+            }
+        }
+    }
+
+    /// The user's sessions now.
+    pub(crate) fn sessions_of(&self, user: &UserId) -> Vec<Arc<SessionHandle>> {
+        self.users.read().get(user).cloned().unwrap_or_default()
+    }
+
+    /// All sessions, in no order.
+    pub(crate) fn sessions(&self) -> Vec<Arc<SessionHandle>> {
+        self.users.read().values().flatten().cloned().collect()
+    }
+
+    /// Ends all sessions of a user; returns how many.
+    pub(crate) fn end_sessions_of(&self, user: &UserId, code: ErrorCode) -> usize {
+        let sessions = self.sessions_of(user);
+        sessions.iter().for_each(|session| session.end(code));
+        sessions.len()
+    }
+
+    /// Shows those whose clients vanished as offline, and those that were heard again as they are.
+    pub(crate) fn sweep(&self, now: TimestampMs) {
+        let mut behind = 0;
+        for session in self.sessions() {
+            self.presence.set(&session, session.presence_now(), now);
+            behind += session.lanes_behind();
+        }
+        self.metrics.log_lanes_behind.set(f64::from(u32::try_from(behind).unwrap_or(u32::MAX)));
+    }
+
+    /// Tells the user's sessions, and what they may show of each other, that a block changed.
+    pub(crate) fn set_blocked(&self, user: &UserId, other: &UserId, blocked: bool) {
+        for session in self.sessions_of(user) {
+            session.set_blocked(other, blocked);
+        }
+        self.presence.set_blocked(user, other, blocked);
+    }
+}
+
+impl Listeners for Hub {
+    fn tell(&self, user: &UserId, conversation: ConversationId, news: News) {
+        let users = self.users.read();
+        for session in users.get(user).into_iter().flatten() {
+            session.tell(conversation, news);
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! Who is connected, and what they are told of.
+//!
+//! `Hub` knows the sessions by user and passes on the log's hints; `Presence` and typing never touch the
+//! store and leave as datagrams within each session's budget. Everything here may be lost: a session that
+//! missed a hint still finds the entry by its cursor.
+
+mod hub;
+mod presence;
+mod session_handle;
+
+pub(crate) use hub::{Hub, Newcomer};
+pub(crate) use presence::Presence;
+pub(crate) use session_handle::{LaneSignal, SessionHandle, SessionIdentity};

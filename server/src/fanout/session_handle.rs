@@ -1,0 +1,433 @@
+//! What the rest of the server holds of a session: where to leave news, and how to end it.
+//!
+//! The session's own tasks take the news from here. News about a conversation with an open lane goes to
+//! that lane; otherwise the conversation is queued until the session opens one. Both are decided under one
+//! lock, so that no news falls between a lane that closes and the next.
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU8, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use fulmar_protocol::{
+    ConversationId, Datagram, DeviceId, DeviceTag, ErrorCode, PresenceState, Rate, Seq, SessionNumber,
+    SoftwareName, TimestampMs, TokenBucket, UserId, limits::OFFLINE_AFTER,
+};
+use parking_lot::Mutex;
+use tokio::{sync::Notify, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    limits::{
+        DATAGRAM_BYTES_BURST, DATAGRAM_BYTES_PER_SECOND, NEWS_PER_SESSION_MAX, UNCONFIRMED_CONVERSATIONS_MAX,
+    },
+    log::News,
+    metrics::Metrics,
+};
+
+const HEAD: u8 = 1;
+const MARKS: u8 = 2;
+const RETIRE: u8 = 4;
+const WATCH: u8 = 8;
+
+/// How a lane is woken.
+#[derive(Debug, Default)]
+pub(crate) struct LaneSignal {
+    raised: AtomicU8,
+    notify: Notify,
+    /// Set once the lane reached the head: it then counts as live.
+    caught_up: AtomicU8,
+    /// When the lane last had something to send, in milliseconds since the session began.
+    active_at_ms: AtomicU64,
+}
+
+/// What a lane was woken for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Raised {
+    pub(crate) head: bool,
+    pub(crate) marks: bool,
+    /// Another conversation needs the stream: end as soon as idle.
+    pub(crate) retire: bool,
+}
+
+impl LaneSignal {
+    fn raise(&self, flag: u8) {
+        self.raised.fetch_or(flag, Ordering::AcqRel);
+        self.notify.notify_one();
+    }
+
+    /// Waits for a signal. Cancel safe.
+    pub(crate) async fn raised(&self) -> Raised {
+        loop {
+            let flags = self.raised.swap(0, Ordering::AcqRel);
+            if flags != 0 {
+                return Raised {
+                    head: flags & HEAD != 0,
+                    marks: flags & MARKS != 0,
+                    retire: flags & RETIRE != 0,
+                };
+            }
+            self.notify.notified().await;
+        }
+    }
+
+    pub(crate) fn set_caught_up(&self) {
+        self.caught_up.store(1, Ordering::Release);
+    }
+
+    pub(crate) fn set_active_at(&self, since_session_began: Duration) {
+        let ms = u64::try_from(since_session_began.as_millis()).unwrap_or(u64::MAX);
+        self.active_at_ms.store(ms, Ordering::Release);
+    }
+}
+
+/// Who a session is.
+#[derive(Clone, Debug)]
+pub(crate) struct SessionIdentity {
+    pub(crate) number: SessionNumber,
+    pub(crate) user: UserId,
+    pub(crate) device: DeviceId,
+    pub(crate) tag: DeviceTag,
+    /// What the client calls itself.
+    pub(crate) client: SoftwareName,
+    pub(crate) connected_at: TimestampMs,
+}
+
+/// How far a conversation was sent to this session, and how far that is confirmed.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sent {
+    sent: Seq,
+    confirmed: Seq,
+    /// Where the next lane goes on, if that is past the cursor: `sent`, unless the client gave a lane up.
+    resume: Seq,
+}
+
+#[derive(Default)]
+struct State {
+    lanes: HashMap<ConversationId, Arc<LaneSignal>>,
+    news: VecDeque<ConversationId>,
+    queued: HashSet<ConversationId>,
+    /// There was more news than is remembered: the inbox must be read again.
+    overflowed: bool,
+    sent: HashMap<ConversationId, Sent>,
+    watched: Arc<HashSet<ConversationId>>,
+    blocked: Arc<HashSet<UserId>>,
+    /// What the client said of itself.
+    presence: Option<PresenceState>,
+    /// Packets received when last looked, and when that was last another number.
+    packets_received: u64,
+    heard_at: Option<Instant>,
+}
+
+/// See the module.
+pub(crate) struct SessionHandle {
+    pub(crate) identity: SessionIdentity,
+    connection: quinn::Connection,
+    began: Instant,
+    state: Mutex<State>,
+    wake: Notify,
+    ended: CancellationToken,
+    end_code: OnceLock<ErrorCode>,
+    datagrams: Mutex<TokenBucket>,
+    expires_at_ms: AtomicU64,
+    metrics: Arc<Metrics>,
+}
+
+impl SessionHandle {
+    pub(super) fn new(
+        identity: SessionIdentity,
+        connection: quinn::Connection,
+        blocked: HashSet<UserId>,
+        expires_at: TimestampMs,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let state = State { blocked: Arc::new(blocked), ..State::default() };
+        Self {
+            identity,
+            connection,
+            began: Instant::now(),
+            state: Mutex::new(state),
+            wake: Notify::new(),
+            ended: CancellationToken::new(),
+            end_code: OnceLock::new(),
+            datagrams: Mutex::new(TokenBucket::new(Rate::per_second(
+                DATAGRAM_BYTES_PER_SECOND,
+                DATAGRAM_BYTES_BURST,
+            ))),
+            expires_at_ms: AtomicU64::new(expires_at.get()),
+            metrics,
+        }
+    }
+
+    pub(crate) fn connection(&self) -> &quinn::Connection {
+        &self.connection
+    }
+
+    /// When the token in force expires.
+    pub(crate) fn expires_at(&self) -> TimestampMs {
+        TimestampMs::new(self.expires_at_ms.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn set_expires_at(&self, expires_at: TimestampMs) {
+        self.expires_at_ms.store(expires_at.get(), Ordering::Release);
+    }
+
+    pub(crate) fn age(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// Ends the session with this code, as soon as its loop takes notice. The first code counts.
+    pub(crate) fn end(&self, code: ErrorCode) {
+        let _ = self.end_code.set(code);
+        self.ended.cancel();
+    }
+
+    /// Resolves when the session is to end. Cancel safe.
+    pub(crate) async fn ended(&self) -> ErrorCode {
+        self.ended.cancelled().await;
+        self.end_code.get().copied().unwrap_or(ErrorCode::NoError)
+    }
+
+    /// Leaves news. Never waits.
+    pub(super) fn tell(&self, conversation: ConversationId, news: News) {
+        let mut state = self.state.lock();
+        if let Some(lane) = state.lanes.get(&conversation) {
+            lane.raise(match news {
+                News::Head => HEAD,
+                News::Marks => MARKS,
+            });
+            return;
+        }
+        self.queue(&mut state, conversation);
+    }
+
+    fn queue(&self, state: &mut State, conversation: ConversationId) {
+        if state.queued.contains(&conversation) {
+            return;
+        }
+        if state.news.len() >= NEWS_PER_SESSION_MAX {
+            state.overflowed = true;
+        } else {
+            state.news.push_back(conversation);
+            state.queued.insert(conversation);
+        }
+        self.wake.notify_one();
+    }
+
+    /// Waits until there may be news. Cancel safe.
+    pub(crate) async fn woken(&self) {
+        self.wake.notified().await;
+    }
+
+    /// Opens the lane of the next conversation with news, if there is one and the bounds allow it.
+    pub(crate) fn next_news(&self, lanes_max: usize) -> Option<(ConversationId, Arc<LaneSignal>)> {
+        let mut state = self.state.lock();
+        if !has_room(&state, lanes_max) {
+            if !state.news.is_empty() {
+                retire_one(&state);
+            }
+            return None;
+        }
+        let conversation = state.news.pop_front()?;
+        state.queued.remove(&conversation);
+        Some((conversation, open(&mut state, conversation)))
+    }
+
+    /// Opens a lane for a conversation with a backlog, unless it has one or the bounds forbid it.
+    pub(crate) fn open_backlog_lane(
+        &self,
+        conversation: ConversationId,
+        lanes_max: usize,
+    ) -> Option<Arc<LaneSignal>> {
+        let mut state = self.state.lock();
+        if state.lanes.contains_key(&conversation) || !has_room(&state, lanes_max) {
+            return None;
+        }
+        Some(open(&mut state, conversation))
+    }
+
+    /// Whether another lane may carry a backlog.
+    pub(crate) fn has_backlog_room(&self, backlog_lanes_max: usize, lanes_max: usize) -> bool {
+        has_room(&self.state.lock(), lanes_max) && self.lanes_behind() < backlog_lanes_max
+    }
+
+    /// Takes a lane off the list, unless it has news that it has not seen. `force`: it ends regardless, and
+    /// unseen news opens another.
+    pub(crate) fn close_lane(&self, conversation: ConversationId, force: bool) -> bool {
+        let mut state = self.state.lock();
+        let unseen = state
+            .lanes
+            .get(&conversation)
+            .is_some_and(|lane| lane.raised.load(Ordering::Acquire) & (HEAD | MARKS | WATCH) != 0);
+        if unseen && !force {
+            return false;
+        }
+        state.lanes.remove(&conversation);
+        if state.sent.get(&conversation).is_some_and(|sent| sent.confirmed >= sent.sent) {
+            state.sent.remove(&conversation);
+        }
+        if unseen {
+            self.queue(&mut state, conversation);
+        }
+        // There is room now for what waits.
+        self.wake.notify_one();
+        true
+    }
+
+    /// Whether news was dropped since this was last asked.
+    pub(crate) fn take_overflow(&self) -> bool {
+        std::mem::take(&mut self.state.lock().overflowed)
+    }
+
+    /// How many open lanes have a backlog.
+    pub(crate) fn lanes_behind(&self) -> usize {
+        let state = self.state.lock();
+        state.lanes.values().filter(|lane| lane.caught_up.load(Ordering::Acquire) == 0).count()
+    }
+
+    /// Notes that the conversation was sent up to `seq`.
+    pub(crate) fn set_sent(&self, conversation: ConversationId, seq: Seq) {
+        let mut state = self.state.lock();
+        let sent = state.sent.entry(conversation).or_default();
+        sent.sent = sent.sent.max(seq);
+        sent.resume = seq;
+    }
+
+    /// The client gave a lane up, and may lack what was on its way: the next one starts at the cursor. What
+    /// did arrive can still be confirmed.
+    pub(crate) fn start_at_cursor(&self, conversation: &ConversationId) {
+        if let Some(sent) = self.state.lock().sent.get_mut(conversation) {
+            sent.resume = Seq::ZERO;
+        }
+    }
+
+    /// Where the next lane of the conversation goes on, if that is past the cursor.
+    pub(crate) fn resume_after(&self, conversation: &ConversationId) -> Seq {
+        self.state.lock().sent.get(conversation).map_or(Seq::ZERO, |sent| sent.resume)
+    }
+
+    /// How far the conversation was sent to this session.
+    pub(crate) fn sent(&self, conversation: &ConversationId) -> Seq {
+        self.state.lock().sent.get(conversation).map_or(Seq::ZERO, |sent| sent.sent)
+    }
+
+    /// Notes that a cursor is durable.
+    pub(crate) fn set_confirmed(&self, conversation: ConversationId, seq: Seq) {
+        let mut state = self.state.lock();
+        let open = state.lanes.contains_key(&conversation);
+        if let Some(sent) = state.sent.get_mut(&conversation) {
+            sent.confirmed = sent.confirmed.max(seq);
+            if sent.confirmed >= sent.sent && !open {
+                state.sent.remove(&conversation);
+                self.wake.notify_one();
+            }
+        }
+    }
+
+    /// Replaces the conversations on screen, and opens lanes for those that have none. Lanes of those that
+    /// came or went are woken: how long they may be idle changed.
+    pub(crate) fn watch(&self, conversations: HashSet<ConversationId>) {
+        let mut state = self.state.lock();
+        let former = std::mem::replace(&mut state.watched, Arc::new(conversations.clone()));
+        for conversation in conversations.symmetric_difference(&former) {
+            if let Some(lane) = state.lanes.get(conversation) {
+                lane.raise(WATCH);
+            }
+        }
+        for conversation in conversations {
+            if !state.lanes.contains_key(&conversation) {
+                self.queue(&mut state, conversation);
+            }
+        }
+    }
+
+    pub(crate) fn watched(&self) -> Arc<HashSet<ConversationId>> {
+        Arc::clone(&self.state.lock().watched)
+    }
+
+    pub(crate) fn is_watched(&self, conversation: &ConversationId) -> bool {
+        self.state.lock().watched.contains(conversation)
+    }
+
+    pub(crate) fn blocks(&self, user: &UserId) -> bool {
+        self.state.lock().blocked.contains(user)
+    }
+
+    pub(crate) fn blocked(&self) -> Arc<HashSet<UserId>> {
+        Arc::clone(&self.state.lock().blocked)
+    }
+
+    pub(super) fn set_blocked(&self, user: &UserId, blocked: bool) {
+        let mut state = self.state.lock();
+        let mut set = HashSet::clone(&state.blocked);
+        if blocked {
+            set.insert(user.clone());
+        } else {
+            set.remove(user);
+        }
+        state.blocked = Arc::new(set);
+    }
+
+    /// Notes what the client says of itself.
+    pub(crate) fn set_presence(&self, presence: PresenceState) {
+        self.state.lock().presence = Some(presence);
+    }
+
+    /// The session's presence as far as its packets bear it out: `Offline` when none came for
+    /// `OFFLINE_AFTER`, however long the connection still lasts.
+    pub(super) fn presence_now(&self) -> PresenceState {
+        let packets = self.connection.stats().udp_rx.datagrams;
+        let mut state = self.state.lock();
+        let now = Instant::now();
+        if state.packets_received != packets {
+            state.packets_received = packets;
+            state.heard_at = Some(now);
+        }
+        let vanished = state.heard_at.is_some_and(|heard| now.duration_since(heard) >= OFFLINE_AFTER);
+        if vanished { PresenceState::Offline } else { state.presence.unwrap_or(PresenceState::Online) }
+    }
+
+    /// Sends a datagram if the budget allows it. Those that do not fit are dropped: they are renewed.
+    pub(crate) fn send_datagram(&self, datagram: &Datagram) {
+        let bytes = datagram.encode();
+        let cost = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        if self.datagrams.lock().take(cost, self.age()).is_err() {
+            self.metrics.datagrams_dropped.increment(1);
+            return;
+        }
+        // The peer takes no datagrams, the path's MTU is too small, or the connection is gone.
+        if self.connection.send_datagram(bytes).is_err() {
+            self.metrics.datagrams_dropped.increment(1);
+        }
+    }
+}
+
+fn has_room(state: &State, lanes_max: usize) -> bool {
+    state.lanes.len() < lanes_max && state.sent.len() < UNCONFIRMED_CONVERSATIONS_MAX
+}
+
+fn open(state: &mut State, conversation: ConversationId) -> Arc<LaneSignal> {
+    let signal = Arc::new(LaneSignal::default());
+    state.lanes.insert(conversation, Arc::clone(&signal));
+    signal
+}
+
+/// Asks the lane that was idle for longest to make room.
+fn retire_one(state: &State) {
+    let idle = state
+        .lanes
+        .iter()
+        .filter(|(id, lane)| {
+            lane.caught_up.load(Ordering::Acquire) == 1
+                && lane.raised.load(Ordering::Acquire) == 0
+                && !state.watched.contains(*id)
+        })
+        .min_by_key(|(_, lane)| lane.active_at_ms.load(Ordering::Acquire));
+    if let Some((_, lane)) = idle {
+        lane.raise(RETIRE);
+    }
+}

@@ -1,0 +1,176 @@
+//! The append: the one transaction that changes a conversation.
+//!
+//! A batch of sends goes through one after another; each is told apart from its duplicates by its
+//! sender's window, judged by `rules`, and written by `Draft`. Head, windows and inbox rows are written
+//! once for the whole batch. The closure may run again from the start, so nothing here outlives it.
+//!
+//! Holds: the seqs of a conversation are gapless; an accepted send appears once however often it is
+//! retried; nobody but a member at that moment writes.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use bytes::Bytes;
+use fulmar_protocol::{
+    BodyHash, ClientSeq, Content, ConversationId, Decision, DeviceId, DeviceTag, ErrorCode, Outcome,
+    SenderWindow, Seq, TimestampMs, UserId,
+};
+
+use super::{LogError, draft::Draft, entry::StoredEntry, roster::Roster, rules};
+use crate::{
+    limits::Limits,
+    rows::{Head, Key},
+    store::Transaction,
+};
+
+/// Who sends: a device of a user.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Sender {
+    pub(crate) user: UserId,
+    pub(crate) device: DeviceId,
+    pub(crate) tag: DeviceTag,
+}
+
+/// One send as the session read it.
+#[derive(Clone, Debug)]
+pub(crate) struct SendRequest {
+    pub(crate) sender: Sender,
+    pub(crate) client_seq: ClientSeq,
+    pub(crate) hash: BodyHash,
+    /// The bytes as sent, which are hashed, stored and delivered.
+    pub(crate) content: Bytes,
+    /// What they mean, or why they mean nothing.
+    pub(crate) parsed: Result<Content, ErrorCode>,
+    /// Direct conversations: the other user, checked against the id.
+    pub(crate) peer: Option<UserId>,
+}
+
+/// What became of one send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum SendOutcome {
+    Accepted { seq: Seq, at: TimestampMs, duplicate: bool },
+    Refused { code: ErrorCode, expected: Option<ClientSeq> },
+}
+
+/// What a batch did, once it is durable.
+#[derive(Debug)]
+pub(crate) struct Appended {
+    pub(crate) outcomes: Vec<SendOutcome>,
+    pub(crate) head: Head,
+    pub(crate) roster: Arc<Roster>,
+    /// New entries, in order.
+    pub(crate) entries: Vec<StoredEntry>,
+    /// Older entries that lost their body.
+    pub(crate) redacted: Vec<StoredEntry>,
+    /// Users who left with this batch: they are told too.
+    pub(crate) departed: Vec<UserId>,
+}
+
+/// Runs one batch. `cached` is a roster that was true at some time; it is used if its version still is.
+pub(crate) async fn append(
+    transaction: &Transaction,
+    id: ConversationId,
+    batch: &[SendRequest],
+    cached: Option<Arc<Roster>>,
+    now: TimestampMs,
+    limits: &Limits,
+) -> Result<Appended, LogError> {
+    let head = match transaction.get(&Key::head(&id)).await? {
+        Some(value) => Head::decode(&value)?,
+        None => Head::new(),
+    };
+    let roster = match cached {
+        Some(roster) if roster.version == head.roster_version => roster,
+        _ => Arc::new(Roster::load(transaction, &id, &head).await?),
+    };
+    let mut draft = Draft::new(transaction, id, head, roster, now, limits);
+    let mut windows = BTreeMap::new();
+    let mut outcomes = Vec::with_capacity(batch.len());
+    for request in batch {
+        let outcome = send(&mut draft, &mut windows, request).await?;
+        outcomes.push(outcome);
+    }
+    for (sender, window) in &windows {
+        if let Window::Changed(window) = window {
+            transaction.set(&Key::sender(&id, &sender.user, &sender.device), window.encode());
+        }
+    }
+    draft.finish(outcomes).await
+}
+
+/// A sender's window as this batch sees it.
+enum Window {
+    /// The sender has no row and is no member: none is written for strangers.
+    Stranger,
+    Unchanged(SenderWindow),
+    Changed(SenderWindow),
+}
+
+async fn send(
+    draft: &mut Draft<'_>,
+    windows: &mut BTreeMap<Sender, Window>,
+    request: &SendRequest,
+) -> Result<SendOutcome, LogError> {
+    let sender = &request.sender;
+    if !windows.contains_key(sender) || matches!(windows.get(sender), Some(Window::Stranger)) {
+        let row = draft.transaction.get(&Key::sender(&draft.id, &sender.user, &sender.device)).await?;
+        let window = match row {
+            Some(row) => {
+                Window::Unchanged(SenderWindow::decode(&row).map_err(|_| LogError::malformed_key("sender"))?)
+            }
+            None if rules::may_begin(draft, request) => Window::Unchanged(SenderWindow::new()),
+            None => Window::Stranger,
+        };
+        windows.insert(sender.clone(), window);
+    }
+    let mut window = match windows.remove(sender) {
+        Some(Window::Unchanged(window) | Window::Changed(window)) => window,
+        Some(Window::Stranger) | None => {
+            let code = rules::refusal_of_stranger(draft);
+            return Ok(SendOutcome::Refused { code, expected: None });
+        }
+    };
+    let before = window.next_expected();
+    let outcome = decide(draft, &mut window, request).await?;
+    let window =
+        if window.next_expected() == before { Window::Unchanged(window) } else { Window::Changed(window) };
+    windows.insert(sender.clone(), window);
+    Ok(outcome)
+}
+
+async fn decide(
+    draft: &mut Draft<'_>,
+    window: &mut SenderWindow,
+    request: &SendRequest,
+) -> Result<SendOutcome, LogError> {
+    match window.decide(request.client_seq, request.hash) {
+        Decision::Duplicate(Outcome::Accepted(seq)) => {
+            let at = draft.entry(seq).await?.map_or(TimestampMs::new(0), |entry| entry.at);
+            Ok(SendOutcome::Accepted { seq, at, duplicate: true })
+        }
+        Decision::Duplicate(Outcome::Refused(code)) => Ok(SendOutcome::Refused { code, expected: None }),
+        Decision::Ahead { expected } => {
+            Ok(SendOutcome::Refused { code: ErrorCode::ClientSeqAhead, expected: Some(expected) })
+        }
+        Decision::Reused => Ok(SendOutcome::Refused { code: ErrorCode::ClientSeqReused, expected: None }),
+        Decision::Append => match draft.apply(request).await? {
+            Ok(seq) => {
+                window.record(request.hash, Outcome::Accepted(seq));
+                Ok(SendOutcome::Accepted { seq, at: draft.head.at, duplicate: false })
+            }
+            Err(code) => {
+                // Nothing is remembered of sends to conversations that do not exist: anybody may name those.
+                if draft.head.exists() && consumes_its_number(code) {
+                    window.record(request.hash, Outcome::Refused(code));
+                }
+                Ok(SendOutcome::Refused { code, expected: None })
+            }
+        },
+    }
+}
+
+/// Whether a refusal is remembered, so that a retry gets the same one (FUL-SEND). What a later change of
+/// membership may mend is not, and neither is what waiting mends.
+fn consumes_its_number(code: ErrorCode) -> bool {
+    code.retry() == fulmar_protocol::Retry::Never
+        && !matches!(code, ErrorCode::ConversationNotFound | ErrorCode::NotAMember)
+}

@@ -1,0 +1,178 @@
+//! A user's conversations: the list for people, and what a device that connects has missed.
+
+use std::collections::HashMap;
+
+use fulmar_protocol::{
+    ConversationId, CursorState, DeviceId, HistoryPolicy, InboxItem, RosterMember as MemberItem, Seq,
+    TimestampMs, Title, UserId,
+};
+
+use super::{
+    Log, LogError,
+    history::{head_and_member, standing},
+    marks,
+    read::Read,
+};
+use crate::rows::{InboxRow, Key, conversation_at_end};
+
+/// Inbox rows in one read of the store.
+const ROWS_PER_READ: usize = 256;
+
+/// A conversation of which a device has less than there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Behind {
+    /// First, so that the newest sorts last.
+    pub(crate) at: TimestampMs,
+    pub(crate) conversation: ConversationId,
+}
+
+/// What is said of a conversation, but for its members.
+#[derive(Clone, Debug)]
+pub(crate) struct RosterSummary {
+    pub(crate) title: Title,
+    pub(crate) history_policy: HistoryPolicy,
+    pub(crate) members: Vec<MemberItem>,
+    pub(crate) head: Seq,
+}
+
+impl Log {
+    /// Conversations in which this device is behind, newest first, at most `limit`; and whether there are
+    /// more than that.
+    pub(crate) async fn behind(
+        &self,
+        user: &UserId,
+        device: &DeviceId,
+        limit: usize,
+    ) -> Result<(Vec<Behind>, bool), LogError> {
+        let snapshot = self.store.snapshot();
+        let mut behind = Vec::new();
+        let mut after = None;
+        loop {
+            let rows = Read::range(&snapshot, &Key::inbox_after(user, after.as_ref()), ROWS_PER_READ).await?;
+            let complete = rows.len() < ROWS_PER_READ;
+            let cursors = cursors(&snapshot, user, device, after.as_ref(), rows.last()).await?;
+            for (key, value) in &rows {
+                let id = conversation_at_end(key).ok_or(LogError::malformed_key("inbox"))?;
+                after = Some(id);
+                let (seq, at) = reach(&snapshot, user, &id, InboxRow::decode(value)?).await?;
+                if seq > cursors.get(&id).copied().unwrap_or(Seq::ZERO) {
+                    behind.push(Behind { at, conversation: id });
+                }
+            }
+            if complete {
+                break;
+            }
+        }
+        behind.sort_unstable_by(|a, b| b.cmp(a));
+        let more = behind.len() > limit;
+        behind.truncate(limit);
+        behind.shrink_to_fit();
+        Ok((behind, more))
+    }
+
+    /// A page of the user's conversations, by id; and where the next page starts.
+    pub(crate) async fn inbox(
+        &self,
+        user: &UserId,
+        device: &DeviceId,
+        after: Option<ConversationId>,
+        limit: usize,
+    ) -> Result<(Vec<InboxItem>, Option<ConversationId>), LogError> {
+        let snapshot = self.store.snapshot();
+        let rows = Read::range(&snapshot, &Key::inbox_after(user, after.as_ref()), limit).await?;
+        let cursors = cursors(&snapshot, user, device, after.as_ref(), rows.last()).await?;
+        let mut items = Vec::with_capacity(rows.len());
+        let mut last = None;
+        for (key, _) in &rows {
+            let id = conversation_at_end(key).ok_or(LogError::malformed_key("inbox"))?;
+            last = Some(id);
+            let Some((head, member)) = head_and_member(&snapshot, user, &id).await? else { continue };
+            let standing = standing(&snapshot, &id, &head, &member).await?;
+            let read = marks::read_mark(&snapshot, &id, user).await?;
+            let peer = self.roster(id).await?.and_then(|roster| roster.peer_of(user).cloned());
+            items.push(InboxItem {
+                conversation_id: id,
+                peer,
+                title: standing.title,
+                head_seq: standing.seq,
+                head_ordinal: standing.ordinal,
+                read_seq: read.seq,
+                read_ordinal: read.ordinal,
+                last_at: standing.at,
+                role: member.role,
+                cursor_seq: cursors.get(&id).copied().unwrap_or(Seq::ZERO),
+            });
+        }
+        Ok((items, last.filter(|_| rows.len() == limit)))
+    }
+
+    /// Who is in the conversation, for one who may read it. A former member sees it without members.
+    pub(crate) async fn roster_summary(
+        &self,
+        user: &UserId,
+        id: ConversationId,
+    ) -> Result<Option<RosterSummary>, LogError> {
+        let snapshot = self.store.snapshot();
+        let Some((head, member)) = head_and_member(&snapshot, user, &id).await? else {
+            return Ok(None);
+        };
+        let mut members = Vec::new();
+        if let (Some(_), Some(roster)) = (member.role, self.roster(id).await?) {
+            for (user, member) in &roster.members {
+                let marks = marks::of_user(&snapshot, &id, user).await?;
+                members.push(MemberItem {
+                    user: user.clone(),
+                    role: member.role,
+                    delivered_seq: marks.delivered_seq,
+                    read_seq: marks.read_seq,
+                });
+            }
+        }
+        let standing = standing(&snapshot, &id, &head, &member).await?;
+        Ok(Some(RosterSummary {
+            title: standing.title,
+            history_policy: head.history_policy,
+            members,
+            head: standing.seq,
+        }))
+    }
+}
+
+/// How far an inbox row reaches. For a large group the row stands still, and the head is read.
+async fn reach(
+    read: &impl Read,
+    user: &UserId,
+    id: &ConversationId,
+    row: InboxRow,
+) -> Result<(Seq, TimestampMs), LogError> {
+    if !row.large {
+        return Ok((row.seq, row.at));
+    }
+    match head_and_member(read, user, id).await? {
+        Some((head, member)) => Ok((member.readable_end(head.seq), head.at)),
+        None => Ok((row.seq, row.at)),
+    }
+}
+
+/// The device's cursors of the conversations in one page of inbox rows: both are ordered by conversation.
+async fn cursors(
+    read: &impl Read,
+    user: &UserId,
+    device: &DeviceId,
+    after: Option<&ConversationId>,
+    last: Option<&(bytes::Bytes, bytes::Bytes)>,
+) -> Result<HashMap<ConversationId, Seq>, LogError> {
+    let Some(last) = last.and_then(|(key, _)| conversation_at_end(key)) else {
+        return Ok(HashMap::new());
+    };
+    let range = Key::cursors_between(user, device, after, &last);
+    // A cursor exists only where there is an inbox row, so that the page's size bounds this too.
+    let rows = read.range(&range, ROWS_PER_READ).await?;
+    rows.iter()
+        .map(|(key, value)| {
+            let id = conversation_at_end(key).ok_or(LogError::malformed_key("cursor"))?;
+            let cursor = CursorState::decode(value).map_err(|_| LogError::malformed_key("cursor"))?;
+            Ok((id, cursor.seq()))
+        })
+        .collect()
+}

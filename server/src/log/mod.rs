@@ -1,0 +1,261 @@
+//! The conversation log: everything that changes or reads a conversation, written once above the store.
+//!
+//! `submit` is the one way in. `run_batches` turns what is queued into one transaction after another,
+//! publishes what is durable, answers, and tells `Listeners` whose heads moved. Reading goes the other
+//! way round: lanes and requests read from a seq, and know nothing of who wrote.
+//!
+//! Absent on purpose: sessions, streams and frames. The log is told who asks, and trusts it.
+
+mod append;
+mod conversation;
+mod draft;
+mod entry;
+mod history;
+mod inbox;
+mod marks;
+mod read;
+mod roster;
+mod rules;
+#[cfg(test)]
+mod tests;
+mod users;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Weak},
+};
+
+use fulmar_protocol::{ConversationId, ErrorCode, UserId};
+use parking_lot::Mutex;
+use tokio_util::task::TaskTracker;
+
+pub(crate) use append::{SendOutcome, SendRequest, Sender};
+pub(crate) use conversation::{Conversation, PendingSend};
+pub(crate) use entry::StoredEntry;
+pub(crate) use history::{HistoryItem, LaneStart};
+pub(crate) use inbox::Behind;
+pub(crate) use marks::CursorClaim;
+pub(crate) use roster::Roster;
+
+use crate::{
+    clock::Clock,
+    limits::Limits,
+    metrics::Metrics,
+    rows::{Head, Key, RowError},
+    store::{RunError, Store, StoreError},
+};
+
+/// Why the log could not do as asked. Refusals are not among them: those are answers.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum LogError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Row(#[from] RowError),
+    /// The request is refused with this code.
+    #[error("refused: {}", .0.name())]
+    Refused(ErrorCode),
+    #[error("the transaction did not finish: {0}")]
+    Unfinished(String),
+}
+
+impl LogError {
+    fn malformed_key(row: &'static str) -> Self {
+        Self::Row(RowError::malformed(row))
+    }
+
+    /// What a peer is told.
+    pub(crate) fn code(&self) -> ErrorCode {
+        match self {
+            Self::Store(_) | Self::Unfinished(_) => ErrorCode::StoreUnavailable,
+            Self::Row(_) => ErrorCode::Internal,
+            Self::Refused(code) => *code,
+        }
+    }
+}
+
+impl From<RunError<LogError>> for LogError {
+    fn from(error: RunError<LogError>) -> Self {
+        match error {
+            RunError::Aborted(error) => error,
+            RunError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+/// What happened to a conversation, for those who are connected. Only ever a hint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum News {
+    /// It has new entries.
+    Head,
+    /// Marks moved.
+    Marks,
+}
+
+/// Who is told of news. Must return at once, and must not call back into the log.
+pub(crate) trait Listeners: Send + Sync {
+    fn tell(&self, user: &UserId, conversation: ConversationId, news: News);
+}
+
+/// The log of all conversations.
+pub(crate) struct Log {
+    store: Store,
+    clock: Clock,
+    limits: Arc<Limits>,
+    listeners: Arc<dyn Listeners>,
+    metrics: Arc<Metrics>,
+    /// Those that a lane, a send or a batch holds: as many as there are lanes and sends.
+    conversations: Mutex<HashMap<ConversationId, Weak<Conversation>>>,
+    batches: TaskTracker,
+}
+
+impl Log {
+    pub(crate) fn new(
+        store: Store,
+        clock: Clock,
+        limits: Arc<Limits>,
+        listeners: Arc<dyn Listeners>,
+        metrics: Arc<Metrics>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            store,
+            clock,
+            limits,
+            listeners,
+            metrics,
+            conversations: Mutex::default(),
+            batches: TaskTracker::new(),
+        })
+    }
+
+    /// The conversation as this process holds it, whether it exists in the store or not.
+    pub(crate) fn conversation(&self, id: ConversationId) -> Arc<Conversation> {
+        let mut conversations = self.conversations.lock();
+        if let Some(conversation) = conversations.get(&id).and_then(Weak::upgrade) {
+            return conversation;
+        }
+        // Dropped ones leave their key behind; sweep when those may outnumber the living.
+        if conversations.len() == conversations.capacity() {
+            conversations.retain(|_, conversation| conversation.strong_count() > 0);
+        }
+        let conversation = Arc::new(Conversation::new(id));
+        conversations.insert(id, Arc::downgrade(&conversation));
+        conversation
+    }
+
+    /// Queues a send; the answer comes through it once it is durable. Dropping the receiver takes nothing
+    /// back.
+    pub(crate) fn submit(self: &Arc<Self>, conversation: &Arc<Conversation>, send: PendingSend) {
+        if conversation.enqueue(send) {
+            let log = Arc::clone(self);
+            let conversation = Arc::clone(conversation);
+            self.batches.spawn(async move { log.run_batches(&conversation).await });
+        }
+    }
+
+    async fn run_batches(&self, conversation: &Arc<Conversation>) {
+        while let Some(batch) = conversation.next_batch() {
+            let started = tokio::time::Instant::now();
+            let (requests, answers): (Vec<_>, Vec<_>) =
+                batch.into_iter().map(|send| (send.request, (send.answer, send._room))).unzip();
+            let result = self.append(conversation, requests).await;
+            self.metrics.append_batch_seconds.record(started.elapsed());
+            match result {
+                Ok(appended) => {
+                    self.count(&appended);
+                    conversation.publish(&appended);
+                    for ((answer, _room), outcome) in answers.into_iter().zip(appended.outcomes.iter()) {
+                        // Nobody waits any more when the session ended: the client will ask again.
+                        let _ = answer.send(Ok(outcome.clone()));
+                    }
+                    if !appended.entries.is_empty() {
+                        let told = appended.roster.members.keys().chain(&appended.departed);
+                        told.for_each(|user| self.listeners.tell(user, conversation.id, News::Head));
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(conversation = %conversation.id, %error, "an append failed");
+                    for (answer, _room) in answers {
+                        let _ = answer.send(Err(error.clone()));
+                    }
+                }
+            }
+        }
+    }
+
+    fn count(&self, appended: &append::Appended) {
+        let bytes: usize = appended.entries.iter().map(|entry| entry.frame.len()).sum();
+        self.metrics.append_batch_bytes.record(count_as_f64(bytes));
+        self.metrics.append_batch_entries.record(count_as_f64(appended.entries.len()));
+        self.metrics.entries_accepted.increment(u64::try_from(appended.entries.len()).unwrap_or(u64::MAX));
+        let is_duplicate =
+            |outcome: &&SendOutcome| matches!(outcome, SendOutcome::Accepted { duplicate: true, .. });
+        let duplicates = appended.outcomes.iter().filter(is_duplicate).count();
+        self.metrics.duplicates_removed.increment(u64::try_from(duplicates).unwrap_or(u64::MAX));
+    }
+
+    async fn append(
+        &self,
+        conversation: &Conversation,
+        requests: Vec<SendRequest>,
+    ) -> Result<append::Appended, LogError> {
+        let id = conversation.id;
+        let cached = conversation.cached_roster();
+        let now = self.clock.now();
+        let limits = Arc::clone(&self.limits);
+        let requests: Arc<[SendRequest]> = requests.into();
+        let appended = self
+            .store
+            .run(move |transaction| {
+                let (requests, cached, limits) = (Arc::clone(&requests), cached.clone(), Arc::clone(&limits));
+                Box::pin(
+                    async move { append::append(transaction, id, &requests, cached, now, &limits).await },
+                )
+            })
+            .await?;
+        Ok(appended)
+    }
+
+    /// The head, as of the newest durable state.
+    pub(crate) async fn head(&self, id: &ConversationId) -> Result<Option<Head>, LogError> {
+        let row = self.store.snapshot().get(&Key::head(id)).await?;
+        let head = row.map(|row| Head::decode(&row)).transpose()?;
+        Ok(head.filter(Head::exists))
+    }
+
+    /// The roster, from the cache when it is still true.
+    pub(crate) async fn roster(&self, id: ConversationId) -> Result<Option<Arc<Roster>>, LogError> {
+        let snapshot = self.store.snapshot();
+        let Some(head) = snapshot.get(&Key::head(&id)).await? else {
+            return Ok(None);
+        };
+        let head = Head::decode(&head)?;
+        if !head.exists() {
+            return Ok(None);
+        }
+        let conversation = self.conversation(id);
+        match conversation.cached_roster() {
+            Some(roster) if roster.version == head.roster_version => Ok(Some(roster)),
+            _ => {
+                let roster = Arc::new(Roster::load(&snapshot, &id, &head).await?);
+                conversation.cache_roster(&roster);
+                Ok(Some(roster))
+            }
+        }
+    }
+
+    /// Waits for the appends in flight. Call once no session can submit any more.
+    pub(crate) async fn finish(&self) {
+        self.batches.close();
+        self.batches.wait().await;
+    }
+
+    pub(crate) fn now(&self) -> fulmar_protocol::TimestampMs {
+        self.clock.now()
+    }
+}
+
+/// Histograms take `f64`; batches are far below where that loses anything.
+fn count_as_f64(count: usize) -> f64 {
+    f64::from(u32::try_from(count).unwrap_or(u32::MAX))
+}

@@ -1,0 +1,375 @@
+//! What a server counts and measures, for Prometheus.
+//!
+//! Each [`Metrics`] is a recorder of its own: nothing is installed for the whole process, so that several
+//! servers in one process (tests, `fulmar demo`) do not count into each other. Whoever counts holds a handle
+//! of its server's, which costs one atomic addition and no look-up of a name; the `metrics` crate's macros,
+//! which look for a recorder of the process or thread, count nothing unless [`Metrics::recorder`] was made
+//! that.
+//!
+//! All names, kinds and descriptions stand in the one table below. A label's values are names from the
+//! registry of the protocol or from this file, never anything a peer sent, so the number of series is
+//! fixed.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fulmar_protocol::{ErrorCode, ErrorScope};
+use metrics::{Counter, Gauge, Histogram, Key, KeyName, Label, Level, Metadata, Recorder};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusRecorder};
+
+/// From a good disk's sync to a user's patience, in seconds.
+const SECONDS: &[f64] = &[
+    0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
+    5.0, 10.0, 30.0, 60.0,
+];
+/// How many there are of something.
+const NUMBERS: &[f64] =
+    &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1_024.0, 2_048.0, 4_096.0];
+/// Sizes, in bytes.
+const BYTES: &[f64] = &[256.0, 1_024.0, 4_096.0, 16_384.0, 65_536.0, 262_144.0, 1_048_576.0];
+
+/// Of which kind a metric is. A histogram has the upper ends of its buckets, a family the values of its one
+/// label.
+enum Kind {
+    Counter,
+    Gauge,
+    Histogram(&'static [f64]),
+    Family(&'static str, fn() -> Vec<&'static str>),
+}
+
+/// One line of the table.
+struct Row {
+    name: &'static str,
+    kind: Kind,
+    description: &'static str,
+}
+
+/// Declares the table and, with it, a field for the handle of each metric.
+macro_rules! table {
+    ($($field:ident: $handle:ident = $name:literal, $kind:expr, $description:literal;)+) => {
+        const TABLE: &[Row] = &[$(Row { name: $name, kind: $kind, description: $description }),+];
+
+        /// The handles of everything that a server counts and measures.
+        pub struct Metrics {
+            $(#[doc = concat!("`", $name, "`: ", $description)] pub $field: $handle,)+
+            recorder: Arc<PrometheusRecorder>,
+        }
+
+        impl Metrics {
+            fn with(recorder: &Arc<PrometheusRecorder>) -> Self {
+                Self { $($field: Handle::of($name, recorder),)+ recorder: Arc::clone(recorder) }
+            }
+        }
+    };
+}
+
+table! {
+    sessions: Gauge = "fulmar_sessions", Kind::Gauge,
+        "Sessions that are open: authenticated connections.";
+    connections: Gauge = "fulmar_connections", Kind::Gauge,
+        "Connections that are open, authenticated or not.";
+    connections_opened: Counter = "fulmar_connections_opened_total", Kind::Counter,
+        "Connections that came as far as the end of the handshake.";
+    connections_closed: Family = "fulmar_connections_closed_total", Kind::Family("reason", close_reasons),
+        "Connections that ended, by the reason.";
+    entries_accepted: Counter = "fulmar_entries_accepted_total", Kind::Counter,
+        "Entries that were appended and answered.";
+    entries_delivered: Counter = "fulmar_entries_delivered_total", Kind::Counter,
+        "Entries written to log lanes, once per device.";
+    duplicates_removed: Counter = "fulmar_duplicates_removed_total", Kind::Counter,
+        "Sends that had been answered before and got the old answer.";
+    accept_to_delivered_seconds: Histogram = "fulmar_accept_to_delivered_seconds", Kind::Histogram(SECONDS),
+        "From the append of an entry to the moment when a connected device confirmed it.";
+    append_batch_entries: Histogram = "fulmar_append_batch_entries", Kind::Histogram(NUMBERS),
+        "Entries appended to one conversation in one transaction.";
+    append_batch_bytes: Histogram = "fulmar_append_batch_bytes", Kind::Histogram(BYTES),
+        "Bytes of the entries appended in one transaction.";
+    append_batch_seconds: Histogram = "fulmar_append_batch_seconds", Kind::Histogram(SECONDS),
+        "From the start of an append to its being durable.";
+    store_sync_seconds: Histogram = "fulmar_store_sync_seconds", Kind::Histogram(SECONDS),
+        "One sync of the store's journal.";
+    store_batch_closures: Histogram = "fulmar_store_batch_closures", Kind::Histogram(NUMBERS),
+        "Transactions made durable by one sync.";
+    store_batch_bytes: Histogram = "fulmar_store_batch_bytes", Kind::Histogram(BYTES),
+        "Bytes of the rows made durable by one sync.";
+    store_failed: Gauge = "fulmar_store_failed", Kind::Gauge,
+        "1 after a write or sync failed: the store then accepts nothing until a restart. Else 0.";
+    send_lanes: Gauge = "fulmar_send_lanes", Kind::Gauge, "Send lanes that are open.";
+    log_lanes: Gauge = "fulmar_log_lanes", Kind::Gauge, "Log lanes that are open.";
+    log_lanes_behind: Gauge = "fulmar_log_lanes_behind", Kind::Gauge,
+        "Log lanes that have not reached the head of their conversation.";
+    errors: Family = "fulmar_errors_total", Kind::Family("code", error_codes),
+        "Refusals and connection errors sent to clients, by the code of the registry.";
+    datagrams_dropped: Counter = "fulmar_datagrams_dropped_total", Kind::Counter,
+        "Datagrams of clients that were over their rate, and those to clients that were over the budget.";
+    key_set_reload_failures: Counter = "fulmar_key_set_reload_failures_total", Kind::Counter,
+        "Times when a changed file of token keys could not be taken, and the former keys stayed in force.";
+    certificate_reload_failures: Counter = "fulmar_certificate_reload_failures_total", Kind::Counter,
+        "Times when a changed certificate or key could not be taken, and the former stayed in force.";
+}
+
+impl Metrics {
+    /// How often [`Metrics::upkeep`] is to be called.
+    pub const UPKEEP_EVERY: Duration = Duration::from_secs(1);
+
+    /// Metrics that all stand at zero.
+    #[must_use]
+    pub fn new() -> Arc<Self> {
+        let mut builder = PrometheusBuilder::new();
+        for row in TABLE {
+            if let Kind::Histogram(buckets) = row.kind {
+                // Refuses only an empty list of buckets.
+                builder = builder
+                    .set_buckets_for_metric(Matcher::Full(row.name.to_owned()), buckets)
+                    .unwrap_or_else(|_| PrometheusBuilder::new());
+            }
+        }
+        let recorder = Arc::new(builder.build_recorder());
+        for row in TABLE {
+            let (name, description) = (KeyName::from_const_str(row.name), row.description.into());
+            match row.kind {
+                Kind::Counter => recorder.describe_counter(name, None, description),
+                Kind::Gauge => recorder.describe_gauge(name, None, description),
+                Kind::Histogram(_) => recorder.describe_histogram(name, None, description),
+                Kind::Family(label, values) => {
+                    recorder.describe_counter(name, None, description);
+                    let family = Family { name: row.name, label, recorder: Arc::clone(&recorder) };
+                    values().into_iter().for_each(|value| family.add(value, 0));
+                }
+            }
+        }
+        Arc::new(Self::with(&recorder))
+    }
+
+    /// Counts a connection that ended.
+    pub fn connection_closed(&self, reason: CloseReason) {
+        self.connections_closed.add(reason.name(), 1);
+    }
+
+    /// Counts a refusal, or an error that ends a connection.
+    pub fn error(&self, code: ErrorCode) {
+        self.errors.add(code.name(), 1);
+    }
+
+    /// The recorder behind the handles, for code that counts with the `metrics` crate's macros: it can be
+    /// made that of a thread, or, in a program that runs one server, that of the process.
+    #[must_use]
+    pub fn recorder(&self) -> Arc<PrometheusRecorder> {
+        Arc::clone(&self.recorder)
+    }
+
+    /// The text that Prometheus reads.
+    #[must_use]
+    pub fn render(&self) -> String {
+        self.recorder.handle().render()
+    }
+
+    /// Sorts what was measured since the last call into the buckets. Until then each measurement takes
+    /// 8 bytes: whoever owns the metrics calls this every [`Metrics::UPKEEP_EVERY`].
+    pub fn upkeep(&self) {
+        self.recorder.handle().run_upkeep();
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Metrics")
+    }
+}
+
+/// Why a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloseReason {
+    /// One of the two ends closed it with a code of the registry.
+    Code(ErrorCode),
+    /// Nothing was heard of the client for the idle timeout.
+    TimedOut,
+    /// The client's QUIC stack, or ours, found a fault in the other's.
+    Transport,
+    /// The client forgot the connection, after a restart perhaps.
+    Reset,
+    /// The handshake did not come to its end.
+    Handshake,
+}
+
+impl CloseReason {
+    const OTHERS: [Self; 4] = [Self::TimedOut, Self::Transport, Self::Reset, Self::Handshake];
+
+    /// The reason of a connection that ended with `error`. `sent` is the code that this server closed it
+    /// with, if it did.
+    #[must_use]
+    pub fn of(error: &quinn::ConnectionError, sent: Option<ErrorCode>) -> Self {
+        use quinn::ConnectionError as End;
+        match error {
+            End::LocallyClosed => Self::Code(sent.unwrap_or(ErrorCode::NoError)),
+            End::ApplicationClosed(close) => {
+                let code = u32::try_from(close.error_code.into_inner()).unwrap_or(u32::MAX);
+                Self::Code(ErrorCode::from(code))
+            }
+            End::TimedOut => Self::TimedOut,
+            End::Reset => Self::Reset,
+            End::VersionMismatch => Self::Handshake,
+            End::TransportError(_) | End::ConnectionClosed(_) | End::CidsExhausted => Self::Transport,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Code(code) => code.name(),
+            Self::TimedOut => "timed_out",
+            Self::Transport => "transport",
+            Self::Reset => "reset",
+            Self::Handshake => "handshake",
+        }
+    }
+}
+
+fn error_codes() -> Vec<&'static str> {
+    ErrorCode::ALL.iter().map(|code| code.name()).chain(["unknown"]).collect()
+}
+
+fn close_reasons() -> Vec<&'static str> {
+    let codes = ErrorCode::ALL.iter().filter(|code| code.scope().contains(&ErrorScope::Connection));
+    let others = CloseReason::OTHERS.iter().map(|reason| reason.name());
+    codes.map(|code| code.name()).chain(["unknown"]).chain(others).collect()
+}
+
+/// Counters that differ in the value of one label.
+pub struct Family {
+    name: &'static str,
+    label: &'static str,
+    recorder: Arc<PrometheusRecorder>,
+}
+
+impl Family {
+    /// Counts under one value, which is a constant of the program: see `Metrics::connection_closed` and
+    /// `Metrics::error`.
+    fn add(&self, value: &'static str, number: u64) {
+        let labels = vec![Label::from_static_parts(self.label, value)];
+        self.recorder.register_counter(&Key::from_parts(self.name, labels), METADATA).increment(number);
+    }
+}
+
+const METADATA: &Metadata<'static> = &Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
+
+/// A kind of handle, made for a row of the table.
+trait Handle {
+    fn of(name: &'static str, recorder: &Arc<PrometheusRecorder>) -> Self;
+}
+
+impl Handle for Counter {
+    fn of(name: &'static str, recorder: &Arc<PrometheusRecorder>) -> Self {
+        recorder.register_counter(&Key::from_static_name(name), METADATA)
+    }
+}
+
+impl Handle for Gauge {
+    fn of(name: &'static str, recorder: &Arc<PrometheusRecorder>) -> Self {
+        recorder.register_gauge(&Key::from_static_name(name), METADATA)
+    }
+}
+
+impl Handle for Histogram {
+    fn of(name: &'static str, recorder: &Arc<PrometheusRecorder>) -> Self {
+        recorder.register_histogram(&Key::from_static_name(name), METADATA)
+    }
+}
+
+impl Handle for Family {
+    fn of(name: &'static str, recorder: &Arc<PrometheusRecorder>) -> Self {
+        let label = TABLE.iter().find_map(|row| match row.kind {
+            Kind::Family(label, _) if row.name == name => Some(label),
+            _ => None,
+        });
+        Self { name, label: label.unwrap_or("value"), recorder: Arc::clone(recorder) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_of_the_table_is_there_from_the_start_with_its_description() {
+        let text = Metrics::new().render();
+        for Row { name, kind, description } in TABLE {
+            assert!(text.contains(&format!("# HELP {name} {description}\n")), "{name}:\n{text}");
+            let (kind, suffix) = match kind {
+                Kind::Counter | Kind::Family(..) => ("counter", ""),
+                Kind::Gauge => ("gauge", ""),
+                Kind::Histogram(_) => ("histogram", "_count"),
+            };
+            assert!(text.contains(&format!("# TYPE {name} {kind}\n")), "{name}:\n{text}");
+            assert!(
+                text.contains(&format!("\n{name}{suffix} 0\n")) || text.contains(&format!("\n{name}{{")),
+                "{name}:\n{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn two_servers_in_one_process_count_apart() {
+        let (one, other) = (Metrics::new(), Metrics::new());
+        one.entries_accepted.increment(3);
+        assert!(one.render().contains("\nfulmar_entries_accepted_total 3\n"));
+        assert!(other.render().contains("\nfulmar_entries_accepted_total 0\n"));
+    }
+
+    #[test]
+    fn macros_count_into_a_server_whose_recorder_is_that_of_the_thread() {
+        let metrics = Metrics::new();
+        metrics::with_local_recorder(&*metrics.recorder(), || {
+            metrics::gauge!("fulmar_store_failed").set(1.0)
+        });
+        assert!(metrics.render().contains("\nfulmar_store_failed 1\n"));
+    }
+
+    #[test]
+    fn reasons_and_codes_are_counted_under_their_names_in_the_registry() {
+        let metrics = Metrics::new();
+        let series = metrics.render().lines().count();
+        for code in ErrorCode::ALL.iter().copied().chain((0x1000..0x2000).map(ErrorCode::Unknown)) {
+            metrics.error(code);
+        }
+        metrics.connection_closed(CloseReason::TimedOut);
+        metrics.connection_closed(CloseReason::Code(ErrorCode::SessionReplaced));
+        let text = metrics.render();
+        assert!(text.contains("\nfulmar_errors_total{code=\"token_expired\"} 1\n"), "{text}");
+        assert!(text.contains("\nfulmar_errors_total{code=\"unknown\"} 4096\n"), "{text}");
+        assert!(text.contains("\nfulmar_connections_closed_total{reason=\"timed_out\"} 1\n"), "{text}");
+        assert!(
+            text.contains("\nfulmar_connections_closed_total{reason=\"session_replaced\"} 1\n"),
+            "{text}"
+        );
+        assert_eq!(text.lines().count(), series, "the number of series is fixed");
+    }
+
+    #[test]
+    fn a_measurement_falls_into_its_bucket() {
+        let metrics = Metrics::new();
+        metrics.store_sync_seconds.record(Duration::from_micros(150));
+        metrics.append_batch_entries.record(16.0);
+        metrics.upkeep();
+        let text = metrics.render();
+        assert!(text.contains("\nfulmar_store_sync_seconds_bucket{le=\"0.0001\"} 0\n"), "{text}");
+        assert!(text.contains("\nfulmar_store_sync_seconds_bucket{le=\"0.00025\"} 1\n"), "{text}");
+        assert!(text.contains("\nfulmar_append_batch_entries_bucket{le=\"16\"} 1\n"), "{text}");
+    }
+
+    #[test]
+    fn the_end_of_a_connection_has_one_reason() {
+        use quinn::ConnectionError as End;
+        let sent = Some(ErrorCode::GoingAway);
+        assert_eq!(CloseReason::of(&End::LocallyClosed, sent), CloseReason::Code(ErrorCode::GoingAway));
+        assert_eq!(CloseReason::of(&End::LocallyClosed, None), CloseReason::Code(ErrorCode::NoError));
+        assert_eq!(CloseReason::of(&End::TimedOut, sent), CloseReason::TimedOut);
+        let closed_with = |code: u64| {
+            let error_code = quinn::VarInt::from_u64(code).unwrap();
+            End::ApplicationClosed(quinn::ApplicationClose { error_code, reason: bytes::Bytes::new() })
+        };
+        assert_eq!(CloseReason::of(&closed_with(0), None), CloseReason::Code(ErrorCode::NoError));
+        let unknown = CloseReason::of(&closed_with(1 << 40), None);
+        assert_eq!(unknown.name(), "unknown");
+    }
+}

@@ -1,0 +1,213 @@
+//! Keys. One constructor for each kind of row; the table of rows is in `ARCHITECTURE.md`.
+
+use fulmar_protocol::{ConversationId, DeviceId, Seq, UserId};
+
+use crate::store::KeyRange;
+
+/// Changes when the layout of keys changes; an older store is then migrated or refused.
+const SCHEMA_VERSION: u8 = 1;
+
+/// Areas: whose rows these are.
+const CONVERSATION: u8 = b'C';
+const USER: u8 = b'U';
+const DEVICE: u8 = b'D';
+const STORE: u8 = b'S';
+
+/// A key of the store.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Key(Vec<u8>);
+
+impl AsRef<[u8]> for Key {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl std::ops::Deref for Key {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Key {
+    fn conversation(id: &ConversationId, table: u8) -> Self {
+        let mut key = Vec::with_capacity(64);
+        key.extend_from_slice(&[SCHEMA_VERSION, CONVERSATION]);
+        key.extend_from_slice(id.as_bytes());
+        key.push(table);
+        Self(key)
+    }
+
+    fn user(user: &UserId, table: u8) -> Self {
+        let mut key = Vec::with_capacity(64);
+        key.extend_from_slice(&[SCHEMA_VERSION, USER]);
+        Self(key).with_user(user).with(&[table])
+    }
+
+    fn with(mut self, bytes: &[u8]) -> Self {
+        self.0.extend_from_slice(bytes);
+        self
+    }
+
+    fn with_user(self, user: &UserId) -> Self {
+        let bytes = user.as_str().as_bytes();
+        // A user id has at most 128 bytes.
+        let length = u8::try_from(bytes.len()).unwrap_or(u8::MAX);
+        self.with(&[length]).with(bytes)
+    }
+
+    fn with_seq(self, seq: Seq) -> Self {
+        self.with(&seq.get().to_be_bytes())
+    }
+
+    pub(crate) fn head(id: &ConversationId) -> Self {
+        Self::conversation(id, b'h')
+    }
+
+    pub(crate) fn title(id: &ConversationId) -> Self {
+        Self::conversation(id, b't')
+    }
+
+    pub(crate) fn entry(id: &ConversationId, seq: Seq) -> Self {
+        Self::conversation(id, b'e').with_seq(seq)
+    }
+
+    /// Entries from `first` to `last`, both included.
+    pub(crate) fn entries(id: &ConversationId, first: Seq, last: Seq) -> KeyRange {
+        KeyRange::new(Self::entry(id, first).0, Self::entry(id, last.next()).0)
+    }
+
+    /// Says that the entry `edit` holds a body of the message `target`.
+    pub(crate) fn edit(id: &ConversationId, target: Seq, edit: Seq) -> Self {
+        Self::conversation(id, b'x').with_seq(target).with_seq(edit)
+    }
+
+    pub(crate) fn edits(id: &ConversationId, target: Seq) -> KeyRange {
+        Self::conversation(id, b'x').with_seq(target).prefix()
+    }
+
+    pub(crate) fn sender(id: &ConversationId, user: &UserId, device: &DeviceId) -> Self {
+        Self::conversation(id, b's').with_user(user).with(device.as_bytes())
+    }
+
+    pub(crate) fn member(id: &ConversationId, user: &UserId) -> Self {
+        Self::conversation(id, b'm').with_user(user)
+    }
+
+    pub(crate) fn members(id: &ConversationId) -> KeyRange {
+        Self::conversation(id, b'm').prefix()
+    }
+
+    pub(crate) fn delivered_mark(id: &ConversationId, user: &UserId) -> Self {
+        Self::conversation(id, b'd').with_user(user)
+    }
+
+    pub(crate) fn read_mark(id: &ConversationId, user: &UserId) -> Self {
+        Self::conversation(id, b'r').with_user(user)
+    }
+
+    pub(crate) fn inbox(user: &UserId, id: &ConversationId) -> Self {
+        Self::user(user, b'i').with(id.as_bytes())
+    }
+
+    /// The user's inbox rows after `after`.
+    pub(crate) fn inbox_after(user: &UserId, after: Option<&ConversationId>) -> KeyRange {
+        Self::user(user, b'i').after(after)
+    }
+
+    pub(crate) fn cursor(user: &UserId, device: &DeviceId, id: &ConversationId) -> Self {
+        Self::user(user, b'c').with(device.as_bytes()).with(id.as_bytes())
+    }
+
+    /// The device's cursors after `after`, up to and with `last`.
+    pub(crate) fn cursors_between(
+        user: &UserId,
+        device: &DeviceId,
+        after: Option<&ConversationId>,
+        last: &ConversationId,
+    ) -> KeyRange {
+        let range = Self::user(user, b'c').with(device.as_bytes()).after(after);
+        KeyRange::new(range.start(), Self::cursor(user, device, last).with(&[0]).0)
+    }
+
+    pub(crate) fn cursors(user: &UserId, device: &DeviceId) -> KeyRange {
+        Self::user(user, b'c').with(device.as_bytes()).prefix()
+    }
+
+    pub(crate) fn user_device(user: &UserId, device: &DeviceId) -> Self {
+        Self::user(user, b'd').with(device.as_bytes())
+    }
+
+    pub(crate) fn user_devices(user: &UserId) -> KeyRange {
+        Self::user(user, b'd').prefix()
+    }
+
+    pub(crate) fn block(user: &UserId, other: &UserId) -> Self {
+        Self::user(user, b'b').with_user(other)
+    }
+
+    pub(crate) fn blocks(user: &UserId) -> KeyRange {
+        Self::user(user, b'b').prefix()
+    }
+
+    pub(crate) fn settings(user: &UserId) -> Self {
+        Self::user(user, b's')
+    }
+
+    pub(crate) fn revoked_before(user: &UserId) -> Self {
+        Self::user(user, b'r')
+    }
+
+    pub(crate) fn stored_bytes(user: &UserId) -> Self {
+        Self::user(user, b'q')
+    }
+
+    /// Whose device this is.
+    pub(crate) fn device(device: &DeviceId) -> Self {
+        let mut key = Vec::with_capacity(18);
+        key.extend_from_slice(&[SCHEMA_VERSION, DEVICE]);
+        Self(key).with(device.as_bytes())
+    }
+
+    pub(crate) fn epoch() -> Self {
+        Self(vec![SCHEMA_VERSION, STORE, b'e'])
+    }
+
+    /// Everything that begins with this key.
+    fn prefix(self) -> KeyRange {
+        KeyRange::prefix(self.0)
+    }
+
+    fn after(self, after: Option<&ConversationId>) -> KeyRange {
+        let range = KeyRange::prefix(self.0.clone());
+        match after {
+            Some(after) => range.after(&self.with(after.as_bytes())),
+            None => range,
+        }
+    }
+}
+
+/// The user a row of `members` or `blocks` is about: the last field of its key.
+pub(crate) fn user_at_end(key: &[u8], prefix_length: usize) -> Option<UserId> {
+    let rest = key.get(prefix_length..)?;
+    let (length, bytes) = rest.split_first()?;
+    if bytes.len() != usize::from(*length) {
+        return None;
+    }
+    UserId::parse(std::str::from_utf8(bytes).ok()?).ok()
+}
+
+/// The conversation a row of `inbox` or `cursors` is about: the last 16 bytes of its key.
+pub(crate) fn conversation_at_end(key: &[u8]) -> Option<ConversationId> {
+    let start = key.len().checked_sub(16)?;
+    let bytes: [u8; 16] = key.get(start..)?.try_into().ok()?;
+    ConversationId::new(bytes).ok()
+}
+
+/// The device a row of `user_devices` is about: the last 16 bytes of its key.
+pub(crate) fn device_at_end(key: &[u8]) -> Option<DeviceId> {
+    let start = key.len().checked_sub(16)?;
+    let bytes: [u8; 16] = key.get(start..)?.try_into().ok()?;
+    Some(DeviceId::new(bytes))
+}

@@ -1,0 +1,167 @@
+//! From a QUIC connection to a session: Hello, token, device, Welcome.
+//!
+//! Until Welcome a client is nobody: it may hold the first-flight streams and bytes, and it has
+//! `HELLO_TIMEOUT` for a whole Hello. Streams it opens meanwhile wait unread.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use bytes::BytesMut;
+use fulmar_protocol::{
+    ErrorCode, Frame, FrameDecoder, Generation, Hello, PresenceState, Rate, SoftwareName, TokenBucket,
+    Welcome, encode_grease_frame, limits,
+};
+use quinn::{Connection, SendStream};
+use tokio::{sync::Semaphore, task::JoinSet, time::timeout};
+
+use super::{End, Session, Shared, end_of, watch::Watching};
+use crate::{
+    auth::Identity,
+    fanout::{Newcomer, SessionHandle},
+    limits::UNANSWERED_BYTES_PER_SESSION_MAX,
+    transport::{
+        frames::{FrameReader, varint},
+        tuning,
+    },
+};
+
+/// Serves a connection until it ends; returns the code that it was closed with, if the client had not closed
+/// it before.
+pub(crate) async fn accept(shared: Arc<Shared>, connection: Connection) -> ErrorCode {
+    let code = match open(&shared, &connection).await {
+        Ok(mut session) => {
+            let code = session.run().await;
+            session.finish(code).await;
+            code
+        }
+        Err(code) => {
+            connection.close(varint(code), code.name().as_bytes());
+            code
+        }
+    };
+    if code != ErrorCode::NoError {
+        shared.metrics.error(code);
+    }
+    code
+}
+
+async fn open(shared: &Arc<Shared>, connection: &Connection) -> Result<Session, End> {
+    let hello = timeout(limits::HELLO_TIMEOUT, read_hello(connection)).await;
+    let (control_send, control, hello) = match hello {
+        Ok(hello) => hello?,
+        // Whoever opened other streams took it for granted that they would be served.
+        Err(_) if has_other_streams(connection).await => return Err(ErrorCode::NotAuthenticated),
+        Err(_) => return Err(ErrorCode::HelloTimeout),
+    };
+    let identity =
+        shared.authenticator.verify(hello.token.as_str(), shared.log.now()).map_err(|error| error.code())?;
+    let handle = register(shared, connection, &hello, &identity).await?;
+    let datagrams = u32::try_from(limits::DATAGRAMS_PER_SECOND_MAX).unwrap_or(u32::MAX);
+    let backlog_max = u64::try_from(limits::BACKLOG_ENTRIES_MAX).unwrap_or(u64::MAX);
+    let mut session = Session {
+        shared: Arc::clone(shared),
+        handle: Arc::clone(&handle),
+        control_send,
+        control,
+        backlog_entries_max: u64::from(hello.backlog_entries_max).min(backlog_max),
+        behind: VecDeque::new(),
+        behind_more: false,
+        tasks: JoinSet::new(),
+        unanswered: Arc::new(Semaphore::new(UNANSWERED_BYTES_PER_SESSION_MAX)),
+        send_lanes: super::send_lane::OpenLanes::default(),
+        presence_generation: Generation::default(),
+        typing_generations: HashMap::new(),
+        datagram_rate: TokenBucket::new(Rate::per_second(datagrams, 2 * datagrams)),
+        watching: Watching::default(),
+    };
+    if let Err(code) = session.welcome().await {
+        session.finish(code).await;
+        return Err(code);
+    }
+    Ok(session)
+}
+
+async fn read_hello(connection: &Connection) -> Result<(SendStream, FrameReader, Hello), End> {
+    let (send, receive) = connection.accept_bi().await.map_err(|error| super::end_of_connection(&error))?;
+    // The client's first stream is the control stream, in whatever order streams arrive.
+    if receive.id().index() != 0 {
+        return Err(ErrorCode::FrameUnexpected);
+    }
+    let decoder = FrameDecoder::before_authentication();
+    let mut control = FrameReader::new(receive, decoder);
+    match control.next().await {
+        Ok(Some(Frame::Hello(hello))) => Ok((send, control, hello)),
+        Ok(Some(_) | None) => Err(ErrorCode::FrameUnexpected),
+        Err(error) => Err(end_of(&error)),
+    }
+}
+
+async fn has_other_streams(connection: &Connection) -> bool {
+    timeout(Duration::ZERO, connection.accept_bi()).await.is_ok_and(|stream| stream.is_ok())
+}
+
+/// Registers the device, then the session; news counts from here on.
+async fn register(
+    shared: &Arc<Shared>,
+    connection: &Connection,
+    hello: &Hello,
+    identity: &Identity,
+) -> Result<Arc<SessionHandle>, End> {
+    let registration =
+        shared.log.register_device(&identity.user, &hello.device_id).await.map_err(|error| error.code())?;
+    if registration.revoked_before.is_some_and(|before| identity.issued_at <= before) {
+        return Err(ErrorCode::TokenRevoked);
+    }
+    let handle = shared
+        .hub
+        .register(Newcomer {
+            user: identity.user.clone(),
+            device: hello.device_id,
+            connection: connection.clone(),
+            client: hello.client.clone(),
+            connected_at: shared.log.now(),
+            expires_at: identity.expires_at,
+            blocked: registration.blocked.into_iter().collect(),
+        })
+        .map_err(|_| ErrorCode::TooManySessions)?;
+    // A revocation between the two would have found no session to end.
+    let revoked = shared.log.revoked_before(&identity.user).await.map_err(|error| error.code());
+    match revoked {
+        Ok(before) if before.is_none_or(|before| identity.issued_at > before) => Ok(handle),
+        other => {
+            shared.hub.unregister(&handle);
+            Err(other.err().unwrap_or(ErrorCode::TokenRevoked))
+        }
+    }
+}
+
+impl Session {
+    async fn welcome(&mut self) -> Result<(), End> {
+        let connection = self.handle.connection();
+        // Room for a session; what was there before was for a stranger.
+        tuning::admit(connection);
+        self.control.set_limit(limits::FRAME_PAYLOAD_BYTES_MAX);
+        let now = self.shared.log.now();
+        self.shared.hub.presence.set(&self.handle, PresenceState::Online, now);
+        let welcome = Frame::Welcome(Welcome {
+            user_id: self.handle.identity.user.clone(),
+            session: self.handle.identity.number,
+            epoch: self.shared.epoch,
+            expires_at: self.handle.expires_at(),
+            server_time: now,
+            backlog_entries_max: u32::try_from(self.backlog_entries_max).unwrap_or(u32::MAX),
+            body_bytes_max: u32::try_from(limits::BODY_BYTES_MAX).unwrap_or(u32::MAX),
+            group_members_max: u32::try_from(self.shared.limits.group_members_max).unwrap_or(u32::MAX),
+            server: SoftwareName::new(concat!("fulmar/", env!("CARGO_PKG_VERSION"))),
+        });
+        self.write_control(&welcome).await?;
+        // An extension point that is never used is soon one that cannot be (FUL-VER).
+        let mut grease = BytesMut::new();
+        let [number] = self.shared.rng.octets();
+        encode_grease_frame(u32::from(number), &[], &mut grease);
+        self.write_control_bytes(grease.freeze()).await
+    }
+}

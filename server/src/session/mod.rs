@@ -1,0 +1,252 @@
+//! A session: one authenticated connection, from Hello to goodbye.
+//!
+//! `serve` runs it to its end in the caller's task; everything it spawns lives in its `JoinSet` and ends
+//! with it. The loop reads the control stream, takes in what streams and datagrams bring, and opens lanes
+//! for conversations with news. Each lane and each request runs in a task of its own, so that one that
+//! waits for its peer holds up no other.
+//!
+//! Bounds: streams by QUIC's limits, lanes by `lanes_max`, sends by permits for their bytes, control frames
+//! by being answered one after another before the next is read.
+
+mod control;
+mod datagrams;
+mod hello;
+mod log_lane;
+mod requests;
+mod send_lane;
+mod watch;
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use fulmar_protocol::{
+    ConversationId, ErrorCode, Explanation, Frame, FrameDecoder, Generation, GoAway, PresenceState,
+    TokenBucket, limits,
+};
+use quinn::{RecvStream, SendStream};
+use tokio::{sync::Semaphore, task::JoinSet, time::Instant};
+
+use crate::{
+    auth::Authenticator,
+    clock::Rng,
+    fanout::{Hub, SessionHandle},
+    limits::{BACKLOG_LANES_MAX, BEHIND_PER_SESSION_MAX, Limits, UNANSWERED_BYTES_PER_SESSION_MAX},
+    log::{Behind, Log, LogError},
+    metrics::Metrics,
+    transport::frames::{FrameReader, ReadError, varint},
+};
+
+pub(crate) use hello::accept;
+
+/// What all sessions share.
+pub(crate) struct Shared {
+    pub(crate) log: Arc<Log>,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) authenticator: Authenticator,
+    pub(crate) rng: Rng,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) epoch: fulmar_protocol::Epoch,
+    /// How fast each user sends and starts conversations.
+    pub(crate) rates: crate::rates::Rates,
+    /// Set when the server drains.
+    pub(crate) draining: tokio_util::sync::CancellationToken,
+}
+
+/// Log lanes of one session, the client's limit on unidirectional streams permitting.
+const LANES_MAX: usize = limits::UNIDIRECTIONAL_STREAMS_MAX;
+/// How long writing to the control stream may take; a peer that takes longer has stopped reading.
+const CONTROL_WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Why a session ends: the code that closes its connection.
+type End = ErrorCode;
+
+pub(crate) struct Session {
+    shared: Arc<Shared>,
+    handle: Arc<SessionHandle>,
+    control_send: SendStream,
+    control: FrameReader,
+    backlog_entries_max: u64,
+    behind: VecDeque<Behind>,
+    /// The inbox held more than `behind` does.
+    behind_more: bool,
+    tasks: JoinSet<Result<(), End>>,
+    /// Bytes of content that may be queued without an answer.
+    unanswered: Arc<Semaphore>,
+    /// Conversations with an open send lane.
+    send_lanes: send_lane::OpenLanes,
+    datagram_rate: TokenBucket,
+    presence_generation: Generation,
+    typing_generations: HashMap<ConversationId, Generation>,
+    watching: watch::Watching,
+}
+
+impl Session {
+    /// Runs the session until it ends, and says why.
+    async fn run(&mut self) -> End {
+        if let Err(end) = self.find_behind().await {
+            return end;
+        }
+        let mut renewal = tokio::time::interval(limits::PRESENCE_RENEW);
+        loop {
+            self.open_lanes();
+            let expiry = tokio::time::sleep_until(self.expiry());
+            let step = tokio::select! {
+                biased;
+                code = self.handle.ended() => Err(code),
+                () = expiry => Err(ErrorCode::TokenExpired),
+                Some(ended) = self.tasks.join_next() => ended.unwrap_or(Err(ErrorCode::Internal)),
+                frame = self.control.next() => match self.control_frame(frame) {
+                    Ok(frame) => self.handle_control(frame).await,
+                    Err(end) => Err(end),
+                },
+                () = self.handle.woken() => self.refill().await,
+                stream = self.handle.connection().accept_bi() => self.accept_stream(stream),
+                datagram = self.handle.connection().read_datagram() => self.accept_datagram(datagram).await,
+                _ = renewal.tick() => self.renew_watch().await,
+                () = self.shared.draining.cancelled() => self.go_away().await,
+            };
+            if let Err(end) = step {
+                return end;
+            }
+        }
+    }
+
+    /// The moment the token expires, on the runtime's clock.
+    fn expiry(&self) -> Instant {
+        let left = self.handle.expires_at().get().saturating_sub(self.shared.log.now().get());
+        Instant::now() + Duration::from_millis(left)
+    }
+
+    fn control_frame(&self, frame: Result<Option<Frame>, ReadError>) -> Result<Frame, End> {
+        match frame {
+            Ok(Some(frame)) => Ok(frame),
+            // The control stream lasts as long as the session: who ends it has left.
+            Ok(None) => Err(ErrorCode::NoError),
+            Err(error) if error.is_reset() => Err(ErrorCode::NoError),
+            Err(error) => Err(end_of(&error)),
+        }
+    }
+
+    /// Opens lanes while the bounds allow: first where there is news, then where this device is behind.
+    fn open_lanes(&mut self) {
+        while let Some((conversation, signal)) = self.handle.next_news(LANES_MAX) {
+            self.spawn_lane(conversation, signal);
+        }
+        while self.handle.has_backlog_room(BACKLOG_LANES_MAX, LANES_MAX) {
+            let Some(behind) = self.behind.pop_front() else { break };
+            if let Some(signal) = self.handle.open_backlog_lane(behind.conversation, LANES_MAX) {
+                self.spawn_lane(behind.conversation, signal);
+            }
+        }
+    }
+
+    fn spawn_lane(&mut self, conversation: ConversationId, signal: Arc<crate::fanout::LaneSignal>) {
+        let lane = log_lane::LogLane::new(
+            Arc::clone(&self.shared.log),
+            Arc::clone(&self.handle),
+            conversation,
+            signal,
+            Arc::clone(&self.shared.metrics),
+            self.backlog_entries_max,
+        );
+        self.tasks.spawn(lane.run());
+    }
+
+    /// Reads the inbox again where more was behind, or more was new, than is remembered.
+    async fn refill(&mut self) -> Result<(), End> {
+        if self.handle.take_overflow() || (self.behind_more && self.behind.is_empty()) {
+            return self.find_behind().await;
+        }
+        Ok(())
+    }
+
+    async fn find_behind(&mut self) -> Result<(), End> {
+        let identity = &self.handle.identity;
+        let found = self.shared.log.behind(&identity.user, &identity.device, BEHIND_PER_SESSION_MAX).await;
+        let (behind, more) = found.map_err(|error| self.failed("reading the inbox", &error))?;
+        self.behind = behind.into();
+        self.behind_more = more;
+        Ok(())
+    }
+
+    fn accept_stream(
+        &mut self,
+        stream: Result<(SendStream, RecvStream), quinn::ConnectionError>,
+    ) -> Result<(), End> {
+        let (send, receive) = stream.map_err(|error| end_of_connection(&error))?;
+        let reader = FrameReader::new(receive, FrameDecoder::new());
+        let stream = requests::ClientStream {
+            shared: Arc::clone(&self.shared),
+            handle: Arc::clone(&self.handle),
+            unanswered: Arc::clone(&self.unanswered),
+            send_lanes: self.send_lanes.clone(),
+            send,
+            reader,
+        };
+        self.tasks.spawn(stream.serve());
+        Ok(())
+    }
+
+    /// Tells the client to come back later, and ends once what is in flight is answered.
+    async fn go_away(&mut self) -> Result<(), End> {
+        let frame = Frame::GoAway(GoAway {
+            message: Explanation::new("the server is stopping"),
+            retry_after_min: Duration::from_millis(200),
+            retry_after_max: Duration::from_secs(5),
+        });
+        self.write_control(&frame).await?;
+        // Sends in flight are answered: their permits come back.
+        let all = u32::try_from(UNANSWERED_BYTES_PER_SESSION_MAX).unwrap_or(u32::MAX);
+        let _ = tokio::time::timeout(Duration::from_secs(3), self.unanswered.acquire_many(all)).await;
+        // Their answers are written; leave the time to arrive.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        Err(ErrorCode::GoingAway)
+    }
+
+    async fn write_control(&mut self, frame: &Frame) -> Result<(), End> {
+        let mut buffer = BytesMut::new();
+        frame.encode(&mut buffer);
+        self.write_control_bytes(buffer.freeze()).await
+    }
+
+    async fn write_control_bytes(&mut self, bytes: Bytes) -> Result<(), End> {
+        let writing = self.control_send.write_chunk(bytes);
+        match tokio::time::timeout(CONTROL_WRITE_TIMEOUT, writing).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(ErrorCode::NoError),
+        }
+    }
+
+    fn failed(&self, doing: &str, error: &LogError) -> End {
+        tracing::error!(session = %self.handle.identity.number, %error, "{doing} failed");
+        error.code()
+    }
+
+    /// Ends everything the session has running. Presence goes with it.
+    async fn finish(mut self, code: End) {
+        self.shared.hub.presence.set(&self.handle, PresenceState::Offline, self.shared.log.now());
+        self.unwatch();
+        self.shared.hub.unregister(&self.handle);
+        self.tasks.shutdown().await;
+        self.handle.connection().close(varint(code), code.name().as_bytes());
+    }
+}
+
+/// What ends the connection when reading fails: the peer's breach, or its own wish.
+fn end_of(error: &ReadError) -> End {
+    match error {
+        ReadError::Frame(error) => error.code(),
+        ReadError::Stream(quinn::ReadError::ConnectionLost(error)) => end_of_connection(error),
+        ReadError::Stream(_) => ErrorCode::FrameUnexpected,
+    }
+}
+
+fn end_of_connection(error: &quinn::ConnectionError) -> End {
+    tracing::debug!(%error, "a connection ended");
+    ErrorCode::NoError
+}

@@ -1,0 +1,187 @@
+//! The client's streams other than the control stream: the first frame tells what each is for.
+//!
+//! A request is one frame, answered on the same stream, which then ends. A refusal is a `Problem` in place of
+//! the answer; it concerns nothing but this request.
+
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use fulmar_protocol::{
+    BlockRequest, Done, ErrorCode, Explanation, Frame, HistoryEnd, HistoryRequest, InboxEnd, InboxRequest,
+    Problem, Roster, RosterMembers, RosterRequest, SettingsRequest, limits,
+};
+use quinn::SendStream;
+use tokio::sync::Semaphore;
+
+use super::{
+    End, Shared, end_of,
+    send_lane::{OpenLanes, SendLane},
+};
+use crate::{
+    fanout::SessionHandle,
+    log::{HistoryItem, LogError},
+    transport::{
+        frames::{FrameReader, varint},
+        tuning::Priority,
+    },
+};
+
+/// A stream that the client opened.
+pub(super) struct ClientStream {
+    pub(super) shared: Arc<Shared>,
+    pub(super) handle: Arc<SessionHandle>,
+    pub(super) unanswered: Arc<Semaphore>,
+    pub(super) send_lanes: OpenLanes,
+    pub(super) send: SendStream,
+    pub(super) reader: FrameReader,
+}
+
+/// Why a request has no answer.
+enum Refusal {
+    Code(ErrorCode),
+    Log(LogError),
+    Gone,
+}
+
+impl From<LogError> for Refusal {
+    fn from(error: LogError) -> Self {
+        Self::Log(error)
+    }
+}
+
+impl From<ErrorCode> for Refusal {
+    fn from(code: ErrorCode) -> Self {
+        Self::Code(code)
+    }
+}
+
+impl From<quinn::WriteError> for Refusal {
+    fn from(_: quinn::WriteError) -> Self {
+        Self::Gone
+    }
+}
+
+impl ClientStream {
+    /// Serves the stream to its end.
+    pub(super) async fn serve(mut self) -> Result<(), End> {
+        let first = match self.reader.next().await {
+            Ok(Some(frame)) => frame,
+            // Opened and ended, or given up, without a word: no harm.
+            Ok(None) => return Ok(()),
+            Err(error) if error.is_reset() => return Ok(()),
+            Err(error) => return Err(end_of(&error)),
+        };
+        if let Frame::SendOpen(open) = first {
+            // Answers to sends are what somebody looks at a clock for.
+            let _ = self.send.set_priority(Priority::Control.value());
+            return SendLane::serve(self, open).await;
+        }
+        let _ = self.send.set_priority(Priority::Request.value());
+        let answered = match first {
+            Frame::HistoryRequest(request) => self.history(request).await,
+            Frame::InboxRequest(request) => self.inbox(request).await,
+            Frame::RosterRequest(request) => self.roster(request).await,
+            Frame::BlockRequest(request) => self.block(request).await,
+            Frame::SettingsRequest(request) => self.settings(request).await,
+            _ => return Err(ErrorCode::FrameUnexpected),
+        };
+        let code = match answered {
+            Ok(()) => None,
+            Err(Refusal::Code(code)) => Some(code),
+            Err(Refusal::Log(error)) => {
+                if !matches!(error, LogError::Refused(_)) {
+                    tracing::warn!(%error, "a request failed");
+                }
+                Some(error.code())
+            }
+            Err(Refusal::Gone) => return Ok(()),
+        };
+        if let Some(code) = code {
+            self.shared.metrics.error(code);
+            let problem = Problem {
+                code,
+                message: Explanation::new(code.name()),
+                conversation_id: None,
+                batch: None,
+                retry_after: None,
+            };
+            let _ = crate::transport::frames::write(&mut self.send, &Frame::Problem(problem)).await;
+        }
+        let _ = self.send.finish();
+        Ok(())
+    }
+
+    /// Ends a lane that cannot be. The connection goes on.
+    pub(super) fn refuse_lane(&mut self, code: ErrorCode) -> Result<(), End> {
+        self.shared.metrics.error(code);
+        self.reader.stop(code);
+        let _ = self.send.reset(varint(code));
+        Ok(())
+    }
+
+    async fn history(&mut self, request: HistoryRequest) -> Result<(), Refusal> {
+        request.check()?;
+        let from = Some(request.from_seq).filter(|seq| *seq > fulmar_protocol::Seq::ZERO);
+        let limit = usize::try_from(request.limit).unwrap_or(limits::HISTORY_ENTRIES_MAX);
+        let user = &self.handle.identity.user;
+        let page =
+            self.shared.log.history(user, request.conversation_id, from, request.direction, limit).await?;
+        for item in page.items {
+            match item {
+                HistoryItem::Entry(entry) => self.send.write_chunk(entry.frame).await?,
+                HistoryItem::Hole(hole) => self.answer(&Frame::Hole(hole)).await?,
+            }
+        }
+        self.answer(&Frame::HistoryEnd(HistoryEnd { next_seq: page.next, head_seq: page.head })).await
+    }
+
+    async fn inbox(&mut self, request: InboxRequest) -> Result<(), Refusal> {
+        request.check()?;
+        let limit = usize::try_from(request.limit).unwrap_or(limits::INBOX_ITEMS_MAX);
+        let identity = &self.handle.identity;
+        let after = request.after_conversation_id;
+        let (items, next) = self.shared.log.inbox(&identity.user, &identity.device, after, limit).await?;
+        let mut buffer = BytesMut::new();
+        for item in items {
+            Frame::InboxItem(item).encode(&mut buffer);
+        }
+        Frame::InboxEnd(InboxEnd { next_conversation_id: next }).encode(&mut buffer);
+        Ok(self.send.write_chunk(buffer.freeze()).await?)
+    }
+
+    async fn roster(&mut self, request: RosterRequest) -> Result<(), Refusal> {
+        let id = request.conversation_id;
+        let summary = self.shared.log.roster_summary(&self.handle.identity.user, id).await?;
+        let summary = summary.ok_or(ErrorCode::ConversationNotFound)?;
+        let mut buffer = BytesMut::new();
+        Frame::Roster(Roster {
+            kind: id.kind(),
+            title: summary.title,
+            history_policy: summary.history_policy,
+            members: u32::try_from(summary.members.len()).unwrap_or(u32::MAX),
+            head_seq: summary.head,
+        })
+        .encode(&mut buffer);
+        for members in summary.members.chunks(limits::ROSTER_MEMBERS_PER_FRAME_MAX) {
+            Frame::RosterMembers(RosterMembers { members: members.to_vec() }).encode(&mut buffer);
+        }
+        Ok(self.send.write_chunk(buffer.freeze()).await?)
+    }
+
+    async fn block(&mut self, request: BlockRequest) -> Result<(), Refusal> {
+        let user = &self.handle.identity.user;
+        self.shared.log.set_block(user, &request.user, request.blocked).await?;
+        self.shared.hub.set_blocked(user, &request.user, request.blocked);
+        self.answer(&Frame::Done(Done)).await
+    }
+
+    async fn settings(&mut self, request: SettingsRequest) -> Result<(), Refusal> {
+        let user = &self.handle.identity.user;
+        self.shared.log.set_settings(user, request.refuse_new_direct_messages).await?;
+        self.answer(&Frame::Done(Done)).await
+    }
+
+    async fn answer(&mut self, frame: &Frame) -> Result<(), Refusal> {
+        Ok(crate::transport::frames::write(&mut self.send, frame).await?)
+    }
+}

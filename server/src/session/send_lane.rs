@@ -1,0 +1,199 @@
+//! A send lane: the sends of one device to one conversation, and their answers on the same stream.
+//!
+//! Answers leave in the order of the sends. At most `UNANSWERED_SENDS_MAX` sends are unanswered and their
+//! bytes have a session-wide bound; beyond either the stream is not read, and QUIC's flow control tells
+//! the client. The lane ends when the client ends it; its sends, once queued, are carried out regardless.
+
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use bytes::BytesMut;
+use fulmar_protocol::{
+    Accepted, BodyHash, ClientSeq, Content, ConversationId, ErrorCode, Explanation, Frame, Refused, Send,
+    SendOpen, UserId, limits,
+};
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use super::{End, end_of, requests::ClientStream};
+use crate::{
+    limits::UNANSWERED_BYTES_PER_SESSION_MAX,
+    log::{Conversation, LogError, PendingSend, SendOutcome, SendRequest, Sender},
+};
+
+/// Conversations for which this session has a send lane: at most one each.
+pub(super) type OpenLanes = Arc<Mutex<HashSet<ConversationId>>>;
+
+/// An answer on its way.
+enum Answer {
+    Ready(Frame),
+    Waiting(ClientSeq, oneshot::Receiver<Result<SendOutcome, LogError>>),
+}
+
+pub(super) struct SendLane {
+    stream: ClientStream,
+    conversation: Arc<Conversation>,
+    peer: Option<UserId>,
+    sender: Sender,
+    answers: VecDeque<Answer>,
+    /// The conversation did not exist when last asked: the first send starts it, and is counted.
+    starts_conversation: bool,
+}
+
+impl SendLane {
+    /// Runs the lane that begins with `open`.
+    pub(super) async fn serve(mut stream: ClientStream, open: SendOpen) -> Result<(), End> {
+        let identity = stream.handle.identity.clone();
+        let id = open.conversation_id;
+        if open.peer.is_some() && !open.names_its_peer(&identity.user) {
+            return stream.refuse_lane(ErrorCode::DirectIdMismatch);
+        }
+        if !stream.send_lanes.lock().insert(id) {
+            return stream.refuse_lane(ErrorCode::LaneAlreadyOpen);
+        }
+        let lanes = Arc::clone(&stream.send_lanes);
+        let head = stream.shared.log.head(&id).await;
+        let mut lane = Self {
+            conversation: stream.shared.log.conversation(id),
+            stream,
+            peer: open.peer,
+            sender: Sender { user: identity.user, device: identity.device, tag: identity.tag },
+            answers: VecDeque::new(),
+            starts_conversation: matches!(head, Ok(None)),
+        };
+        let result = lane.run().await;
+        lanes.lock().remove(&id);
+        result
+    }
+
+    async fn run(&mut self) -> Result<(), End> {
+        let mut open = true;
+        while open || !self.answers.is_empty() {
+            let may_read = open && self.answers.len() < limits::UNANSWERED_SENDS_MAX;
+            tokio::select! {
+                biased;
+                frame = next_answer(&mut self.answers) => {
+                    if self.write_answers(frame).await.is_err() {
+                        // The client has gone, or wants no answers: it will ask again.
+                        return Ok(());
+                    }
+                }
+                frame = self.stream.reader.next(), if may_read => match frame {
+                    Ok(Some(Frame::Send(send))) => self.send(send).await,
+                    Ok(Some(_)) => return Err(ErrorCode::FrameUnexpected),
+                    Ok(None) => open = false,
+                    Err(error) if error.is_reset() => open = false,
+                    Err(error) => return Err(end_of(&error)),
+                },
+            }
+        }
+        let _ = self.stream.send.finish();
+        Ok(())
+    }
+
+    async fn send(&mut self, send: Send) {
+        let client_seq = send.client_seq;
+        let user = &self.sender.user;
+        let log = &self.stream.shared.log;
+        if let Err(wait) = self.stream.shared.rates.send(user) {
+            self.refuse(client_seq, ErrorCode::RateLimited, Some(wait));
+            return;
+        }
+        if self.starts_conversation {
+            match self.stream.shared.rates.start_conversation(user) {
+                Ok(()) => self.starts_conversation = false,
+                Err(wait) => {
+                    self.refuse(client_seq, ErrorCode::ConversationRateLimited, Some(wait));
+                    return;
+                }
+            }
+        }
+        let request = SendRequest {
+            sender: self.sender.clone(),
+            client_seq,
+            hash: BodyHash::of(&send.content),
+            parsed: Content::decode(&send.content).map_err(|error| error.code()),
+            content: send.content,
+            peer: self.peer.clone(),
+        };
+        let size = request.content.len().clamp(1, UNANSWERED_BYTES_PER_SESSION_MAX);
+        let size = u32::try_from(size).unwrap_or(u32::MAX);
+        // Closed only with the session.
+        let Ok(room) = Arc::clone(&self.stream.unanswered).acquire_many_owned(size).await else { return };
+        let (answer, answered) = oneshot::channel();
+        log.submit(&self.conversation, PendingSend { request, answer, _room: room });
+        self.answers.push_back(Answer::Waiting(client_seq, answered));
+    }
+
+    fn refuse(&mut self, client_seq: ClientSeq, code: ErrorCode, retry_after: Option<Duration>) {
+        self.answers.push_back(Answer::Ready(refused(client_seq, code, None, retry_after)));
+    }
+
+    /// Writes one answer, and all others that are ready, at once.
+    async fn write_answers(&mut self, first: Frame) -> Result<(), quinn::WriteError> {
+        let mut buffer = BytesMut::new();
+        self.put(&first, &mut buffer);
+        while let Some(answer) = self.answers.front_mut() {
+            let frame = match answer {
+                Answer::Ready(frame) => frame.clone(),
+                Answer::Waiting(client_seq, answered) => match answered.try_recv() {
+                    Ok(result) => answer_frame(*client_seq, result),
+                    Err(_) => break,
+                },
+            };
+            self.answers.pop_front();
+            self.put(&frame, &mut buffer);
+        }
+        self.stream.send.write_chunk(buffer.freeze()).await
+    }
+
+    fn put(&self, frame: &Frame, buffer: &mut BytesMut) {
+        if let Frame::Refused(refused) = frame {
+            self.stream.shared.metrics.error(refused.code);
+        }
+        frame.encode(buffer);
+    }
+}
+
+/// The next answer, in the order of the sends; pending while there is none. Cancel safe.
+async fn next_answer(answers: &mut VecDeque<Answer>) -> Frame {
+    let frame = match answers.front_mut() {
+        None => std::future::pending().await,
+        Some(Answer::Ready(frame)) => frame.clone(),
+        Some(Answer::Waiting(client_seq, answered)) => {
+            let client_seq = *client_seq;
+            let result = answered
+                .await
+                .unwrap_or_else(|_| Err(LogError::Unfinished("the append was given up".to_owned())));
+            answer_frame(client_seq, result)
+        }
+    };
+    answers.pop_front();
+    frame
+}
+
+fn answer_frame(client_seq: ClientSeq, result: Result<SendOutcome, LogError>) -> Frame {
+    match result {
+        Ok(SendOutcome::Accepted { seq, at, .. }) => Frame::Accepted(Accepted { client_seq, seq, at }),
+        Ok(SendOutcome::Refused { code, expected }) => refused(client_seq, code, expected, None),
+        Err(error) => refused(client_seq, error.code(), None, Some(Duration::from_secs(1))),
+    }
+}
+
+fn refused(
+    client_seq: ClientSeq,
+    code: ErrorCode,
+    expected: Option<ClientSeq>,
+    retry_after: Option<Duration>,
+) -> Frame {
+    Frame::Refused(Refused {
+        client_seq,
+        code,
+        message: Explanation::new(code.name()),
+        retry_after,
+        expected_client_seq: expected,
+    })
+}
