@@ -4,7 +4,6 @@
 mod conformance;
 mod embedded;
 mod faults;
-mod history;
 mod maintenance;
 
 use fulmar_server::{RunError, Store, StoreError, Transaction};

@@ -1,17 +1,14 @@
 //! Syncs, and what cannot be recorded.
 
-use std::{
-    ffi::{c_int, c_long, c_uint, c_void},
-    time::Duration,
-};
+use std::ffi::{c_int, c_long, c_uint, c_void};
 
-use libc::{off64_t, size_t, ssize_t};
+use libc::{off64_t, size_t, ssize_t, timespec};
 
 use super::{below, call};
 use crate::state::{Record, recorder};
 
 /// How long a sync of something below the root takes.
-const SYNC_TIME: Duration = Duration::from_micros(100);
+static SYNC_TIME: timespec = timespec { tv_sec: 0, tv_nsec: 100_000 };
 
 /// A sync of one inode, or of everything (0).
 ///
@@ -22,7 +19,7 @@ fn sync_of(inode: Option<u64>, sync: impl FnOnce() -> c_long) -> c_int {
     let number = begun.next_sync();
     begun.append(Record::new(b'B').number(number).number(inode));
     drop(begun);
-    std::thread::sleep(SYNC_TIME);
+    call!(SYS_nanosleep, &raw const SYNC_TIME, std::ptr::null::<timespec>());
     if let Some(mut ended) = recorder() {
         ended.append(Record::new(b'E').number(number).number(1));
     }
