@@ -55,11 +55,12 @@ impl Hub {
         connection: quinn::Connection,
         blocked: HashSet<UserId>,
     ) -> Result<Arc<SessionHandle>, RegisterError> {
-        let number = SessionNumber::new(self.next_number.fetch_add(1, Ordering::Relaxed));
         let tag = DeviceTag::of(&device);
+        let mut users = self.users.write();
+        // Under the lock: of two sessions of one device the one with the higher number is the newer.
+        let number = SessionNumber::new(self.next_number.fetch_add(1, Ordering::Relaxed));
         let identity = SessionIdentity { number, user: user.clone(), device, tag };
         let session = Arc::new(SessionHandle::new(identity, connection, blocked, Arc::clone(&self.metrics)));
-        let mut users = self.users.write();
         let sessions = users.entry(user).or_default();
         if let Some(older) = sessions.iter_mut().find(|older| older.identity.device == device) {
             older.end(ErrorCode::SessionReplaced);
