@@ -37,7 +37,7 @@ impl Backoff {
 mod tests {
     use proptest::prelude::*;
 
-    use super::*;
+    use super::{BACKOFF_FIRST, BACKOFF_MAX, Backoff, Rng};
 
     proptest! {
         #[test]

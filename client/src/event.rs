@@ -172,7 +172,7 @@ pub(crate) struct EventRoom(Arc<Semaphore>);
 impl EventRoom {
     /// Waits for the room of a frame with `payload_bytes`. `None` never comes while the client lives.
     pub(crate) async fn take(&self, payload_bytes: usize) -> Option<Room> {
-        let kib = u32::try_from(1 + payload_bytes / 1_024).unwrap_or(1).min(EVENTS_KIB_MAX as u32);
+        let kib = u32::try_from(1 + payload_bytes / 1_024).unwrap_or(EVENTS_KIB_MAX).min(EVENTS_KIB_MAX);
         let permit = Arc::clone(&self.0).acquire_many_owned(kib).await.ok()?;
         Some(Room(Arc::new(permit)))
     }
@@ -279,7 +279,7 @@ impl Events {
 /// A new queue.
 pub(crate) fn queue(status: watch::Receiver<Status>, confirm_automatically: bool) -> (EventSender, Events) {
     let (sender, receiver) = mpsc::unbounded_channel();
-    let room = EventRoom(Arc::new(Semaphore::new(EVENTS_KIB_MAX)));
+    let room = EventRoom(Arc::new(Semaphore::new(usize::try_from(EVENTS_KIB_MAX).unwrap_or(usize::MAX))));
     let resynchronised_waits = Arc::new(AtomicBool::new(false));
     let events = Events {
         queue: receiver,

@@ -6,28 +6,44 @@
 //! entry once the app has it: until then it counts as not delivered, and is handed over again after a restart
 //! of the app.
 //!
-//! ```no_run
-//! # async fn start() -> Result<(), fulmar_client::ClientError> {
+//! ```
+//! # use std::time::Duration;
+//! # use fulmar_server::{Clock, Config, Development, Rng, Server, ServerOptions};
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! # let development = Development::create_or_open(folder.path(), Clock::system())?;
+//! # let mut config = Config::default();
+//! # config.listen.address = "127.0.0.1:0".parse()?;
+//! # development.configure(&mut config);
+//! # let (credentials, data) = (development.credentials(), folder.path().to_owned());
+//! # let (clock, rng) = (Clock::system(), Rng::from_os()?);
+//! # let running = Server::start(ServerOptions { data, config, credentials, clock, rng }).await?;
+//! # let (server, ca_file) = (running.address().to_string(), development.authority());
+//! # let token = development.issue_token(&"alice".parse()?, Duration::from_secs(60))?;
+//! # let state_folder = folder.path().join("alice");
 //! use fulmar_client::{Client, Content, Event, OutgoingMessage, State, UserId};
 //!
 //! let (client, mut events) = Client::builder()
-//!     .server("localhost:4433")
-//!     .trust_ca_file("data/dev/ca.pem")
-//!     .token(std::env::var("FULMAR_TOKEN").unwrap_or_default())
-//!     .state(State::directory("state/alice")?)
+//!     .server(server) // "localhost:4433"
+//!     .trust_ca_file(ca_file)
+//!     .token(token)
+//!     .state(State::directory(state_folder)?)
 //!     .connect()
 //!     .await?;
-//! let bob = client.direct(&UserId::parse("bob").expect("a user id"))?;
+//! let bob = client.direct(&UserId::parse("bob")?)?;
 //! let accepted = bob.send(OutgoingMessage::text("hello")).await?;
-//! println!("stored as entry {}", accepted.seq);
+//! println!("stored durably as entry {}", accepted.seq);
 //! while let Some(event) = events.next().await {
-//!     if let Event::Entry(entry) = event {
-//!         if let Some(Content::Message(message)) = &entry.content {
-//!             println!("{}: {}", entry.sender, String::from_utf8_lossy(&message.body));
-//!         }
-//!         entry.confirm();
+//!     let Event::Entry(entry) = event else { continue };
+//!     if let Some(Content::Message(message)) = &entry.content {
+//!         println!("{}: {}", entry.sender, String::from_utf8_lossy(&message.body));
 //!     }
+//!     entry.confirm();
+//! #   break;
 //! }
+//! # client.close().await;
+//! # running.shutdown().await;
 //! # Ok(()) }
 //! ```
 //!

@@ -20,9 +20,11 @@ pub(crate) const INPUTS_MAX: usize = 64;
 pub(crate) const INPUTS_PER_TURN_MAX: usize = 64;
 /// Kibibytes of events that wait for the app; each frame counts as its payload and one more. Then lanes are
 /// read no further until the app takes some.
-pub(crate) const EVENTS_KIB_MAX: usize = 1_024;
-/// Conversations known only because the server told of them. The one unused for longest is forgotten; the
-/// server has its cursor.
+pub(crate) const EVENTS_KIB_MAX: u32 = 1_024;
+/// Conversations known. Beyond, the one unused for longest is forgotten, of those to which nothing was ever
+/// sent from here; the server has its cursor. Only when all of them hold confirmations that the server does
+/// not have yet may that mean that entries are handed over again. Conversations that were sent to are kept,
+/// as many as the app makes; of the server's making there are at most twice as many as this.
 pub(crate) const CONVERSATIONS_TRACKED_MAX: usize = 10_000;
 /// Contents of accepted sends kept until the log brings them back, all together in bytes. The oldest is
 /// forgotten, and fetched from history when its turn comes.
@@ -36,12 +38,12 @@ pub(crate) const SEND_LANE_IDLE: Duration = Duration::from_secs(30);
 pub(crate) const SEND_LANE_CLOSING: Duration = Duration::from_secs(10);
 /// A send not answered by then: its lane is reset, and it is sent again on a new one.
 pub(crate) const SEND_ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Refusals in a row on one send lane that ask for the same again; then it is reset and rests for a while.
+pub(crate) const REFUSALS_IN_A_ROW_MAX: u32 = 256;
 /// Entries fetched at once when the content of an own entry is not known any more.
 pub(crate) const OWN_FETCH_ENTRIES: u32 = 16;
 /// Pings without an answer. One more fails.
 pub(crate) const PINGS_MAX: usize = 64;
-/// A new log lane waits this long for the end of the one before it; then the server has broken the protocol.
-pub(crate) const LANE_SUCCESSION: Duration = Duration::from_secs(10);
 /// Requests (history, inbox, roster and so on) under way at once. The next caller waits.
 pub(crate) const REQUESTS_MAX: usize = 16;
 /// A request, its wait for a connection included.
@@ -62,6 +64,8 @@ pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 pub(crate) const TOKEN_SOURCE_TIMEOUT: Duration = Duration::from_secs(30);
 /// A new token is asked for when this much of the old one's life is left (a fifth of it, if that is less).
 pub(crate) const TOKEN_RENEWAL_LEAD: Duration = Duration::from_secs(60);
+/// A token that claims to hold longer is renewed after this all the same.
+pub(crate) const TOKEN_LIFE_MAX: Duration = Duration::from_secs(365 * 24 * 3_600);
 /// A source that failed, or whose token was refused within a session, is asked again after this or more.
 pub(crate) const TOKEN_RETRY_MIN: Duration = Duration::from_secs(5);
 /// And after this or less.

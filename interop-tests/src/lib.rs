@@ -1,6 +1,7 @@
 //! What the whole-system tests share.
 
 mod harness;
+pub mod power_cut;
 
 pub use harness::contents;
 pub use harness::{

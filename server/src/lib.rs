@@ -9,6 +9,7 @@ mod fanout;
 mod limits;
 mod log;
 mod metrics;
+mod operations;
 mod rates;
 mod rows;
 mod server;

@@ -16,12 +16,14 @@ use tokio::{task::JoinSet, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    admin::{AdminOptions, AdminServer},
     auth::{AuthOptions, Authenticator, KeySetError},
     clock::{Clock, Rng},
     config::{Config, Credentials},
     fanout::Hub,
     log::{Log, LogError},
     metrics::{CloseReason, Metrics},
+    operations::Operations,
     rates::Rates,
     session::{self, Shared},
     store::{Health, Store, StoreError, StoreOptions},
@@ -109,6 +111,7 @@ pub struct Server {
     stop_accepting: CancellationToken,
     connections: TaskTracker,
     background: JoinSet<()>,
+    admin_address: SocketAddr,
 }
 
 impl Server {
@@ -152,6 +155,12 @@ impl Server {
             draining: CancellationToken::new(),
         });
         let (endpoint, address) = bind(options.config.listen.address, tls)?;
+        let admin_address = options.config.listen.admin;
+        let admin = AdminServer::bind(AdminOptions {
+            address: admin_address,
+            hosts: options.config.listen.admin_hosts.clone(),
+        });
+        let admin = admin.await.map_err(|error| StartError::Listen { address: admin_address, error })?;
         let mut server = Self {
             shared,
             store,
@@ -160,6 +169,7 @@ impl Server {
             stop_accepting: CancellationToken::new(),
             connections: TaskTracker::new(),
             background: JoinSet::new(),
+            admin_address: admin.address(),
         };
         server.background.spawn(accept_all(
             server.endpoint.clone(),
@@ -167,6 +177,13 @@ impl Server {
             server.stop_accepting.clone(),
             server.connections.clone(),
         ));
+        let operations = Operations {
+            shared: Arc::clone(&server.shared),
+            store: server.store.clone(),
+            stop_accepting: server.stop_accepting.clone(),
+        };
+        // Until the very end: whoever asks is told that the server is stopping.
+        server.background.spawn(admin.serve(Arc::new(operations), CancellationToken::new()));
         server.background.spawn(sweep(Arc::clone(&server.shared)));
         Ok(server)
     }
@@ -175,6 +192,12 @@ impl Server {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where the admin port listens.
+    #[must_use]
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin_address
     }
 
     /// What it counts and measures.

@@ -17,6 +17,7 @@ use crate::command::Reply;
 use crate::confirmations::{ReadMarkAsked, Waiting};
 use crate::driver::Driver;
 use crate::driver::journal::Effect;
+use crate::driver::sending::Breach;
 use crate::error::ClientError;
 use crate::limits::{CONFIRM_DELAY, CONFIRM_RETRY, CONFIRM_TIMEOUT, RETRY_AFTER_MAX};
 
@@ -207,11 +208,14 @@ impl Driver {
     }
 
     /// The server has stored a batch, but for what it named in problems before.
-    pub(super) fn handle_confirmed(&mut self, batch: BatchNumber) -> Result<(), (ErrorCode, String)> {
-        let unexpected = || (ErrorCode::FrameUnexpected, format!("no batch {batch} was under way"));
-        let session = self.phase.session_mut().ok_or_else(unexpected)?;
+    pub(super) fn handle_confirmed(&mut self, batch: BatchNumber) -> Result<(), Breach> {
+        let Some(session) = self.phase.session_mut() else { return Ok(()) };
+        if batch.get() == 0 || batch.get() > session.batches {
+            return Err((ErrorCode::FrameUnexpected, format!("no batch {batch} was sent")));
+        }
+        // One that was refused as a whole is not under way any more.
         let under_way = session.confirm.take_if(|under_way| under_way.batch == batch);
-        let Prepared { cursors, reads } = under_way.ok_or_else(unexpected)?.prepared;
+        let Prepared { cursors, reads } = under_way.map(|stored| stored.prepared).unwrap_or_default();
         for (id, cursor) in cursors {
             let Some(tracked) = self.conversations.get_mut(id) else { continue };
             if tracked.cursor_stored(&cursor) {
@@ -239,7 +243,8 @@ impl Driver {
         }
     }
 
-    /// The server refused an item of the batch under way; the others it stores.
+    /// The server refused an item of the batch under way and stores the others; or, when it names no
+    /// conversation, it refused the whole batch.
     pub(super) fn handle_confirm_problem(&mut self, problem: &Problem) {
         let Some(session) = self.phase.session_mut() else { return };
         let Some(under_way) = session.confirm.as_mut() else { return };
@@ -248,9 +253,11 @@ impl Driver {
         }
         tracing::debug!(code = %problem.code, conversation = ?problem.conversation_id, "a confirmation was refused");
         let prepared = &mut under_way.prepared;
+        let whole = problem.conversation_id.is_none();
         let concerns = |id: &ConversationId| problem.conversation_id.is_none_or(|concerned| concerned == *id);
-        let about_read = problem.code == ErrorCode::MarkBeyondHead;
-        let about_cursor = matches!(problem.code, ErrorCode::CursorBeyondSent | ErrorCode::CursorInvalid);
+        let about_read = !whole && problem.code == ErrorCode::MarkBeyondHead;
+        let about_cursor =
+            !whole && matches!(problem.code, ErrorCode::CursorBeyondSent | ErrorCode::CursorInvalid);
         let mut cursors = Vec::new();
         let mut reads = Vec::new();
         if !about_read {
@@ -258,6 +265,10 @@ impl Driver {
         }
         if !about_cursor {
             reads.extend(prepared.reads.extract_if(.., |(id, _)| concerns(id)));
+        }
+        if whole {
+            session.confirm = None;
+            self.confirming.due.get_or_insert(self.now + CONFIRM_DELAY);
         }
         if problem.code.retry() != Retry::Never {
             let ids = cursors.into_iter().map(|(id, _)| id).chain(reads.into_iter().map(|(id, _)| id));

@@ -7,7 +7,7 @@
 use bytes::Bytes;
 use fulmar_protocol::{ConversationId, Datagram, ErrorCode, Frame, LaneOpen, Sender, Seq, StreamKind, Token};
 use quinn::{Connection, ConnectionError, RecvStream, SendStream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::error::ClientError;
 use crate::event::{EventRoom, Room};
@@ -104,11 +104,15 @@ async fn next_frame(
 /// The control stream, after Welcome.
 pub(super) async fn read_control(mut frames: FrameReader, inputs: Inputs) {
     let _: Result<(), Gone> = async {
-        while let Ok(Some(frame)) = next_frame(&mut frames, StreamKind::Control, &inputs).await? {
-            tell(&inputs, Input::Control(frame)).await?;
+        loop {
+            match next_frame(&mut frames, StreamKind::Control, &inputs).await? {
+                Ok(Some(frame)) => tell(&inputs, Input::Control(frame)).await?,
+                // The connection is gone, which is told elsewhere.
+                Err(None) => return Ok(()),
+                Ok(None) | Err(Some(_)) => break,
+            }
         }
-        // The control stream lasts as long as the session. When the connection is what ended, that is told
-        // elsewhere, and first.
+        // The control stream lasts as long as the session.
         let cause = "the control stream ended".to_owned();
         tell(&inputs, Input::Breach { code: ErrorCode::FrameUnexpected, cause }).await
     }
@@ -154,8 +158,15 @@ pub(super) async fn accept_lanes(connection: Connection, inputs: Inputs) {
     }
 }
 
-/// Reads one log lane from LaneOpen to its end.
-pub(super) async fn read_lane(lane: LaneNumber, stream: RecvStream, room: EventRoom, inputs: Inputs) {
+/// Reads one log lane from LaneOpen to its end. Pauses after LaneOpen, and whenever the gate is shut, so that
+/// what the driver cannot take yet stays with the server.
+pub(super) async fn read_lane(
+    lane: LaneNumber,
+    stream: RecvStream,
+    mut gate: watch::Receiver<Gate>,
+    room: EventRoom,
+    inputs: Inputs,
+) {
     let mut frames = FrameReader::new(stream);
     let _: Result<(), Gone> = async {
         match next_frame(&mut frames, StreamKind::LogLane, &inputs).await? {
@@ -169,13 +180,22 @@ pub(super) async fn read_lane(lane: LaneNumber, stream: RecvStream, room: EventR
             }
             Err(_) => return tell(&inputs, Input::LaneEnded { lane }).await,
         }
-        while let Ok(Some(frame)) = next_frame(&mut frames, StreamKind::LogLane, &inputs).await? {
+        loop {
+            gate.wait_for(|gate| *gate == Gate::Open).await.map_err(|_| Gone)?;
+            let Ok(Some(frame)) = next_frame(&mut frames, StreamKind::LogLane, &inputs).await? else { break };
             let room = room.take(payload_bytes(&frame)).await.ok_or(Gone)?;
             tell(&inputs, Input::LaneFrame { lane, frame, room }).await?;
         }
         tell(&inputs, Input::LaneEnded { lane }).await
     }
     .await;
+}
+
+/// Whether a lane's task reads on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Gate {
+    Shut,
+    Open,
 }
 
 /// About what a frame's events take.

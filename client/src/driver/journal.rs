@@ -96,7 +96,8 @@ impl Journal {
 
     /// When the gathered changes are due, if there are any that nobody waits for.
     pub(super) fn due(&self) -> Option<Instant> {
-        self.lazy_since.map(|since| since + LAZY_WRITE)
+        // While the writer is busy, its next answer is what wakes the driver.
+        self.lazy_since.filter(|_| self.store.has_room()).map(|since| since + LAZY_WRITE)
     }
 
     /// Makes a batch of what is gathered, if it is time. Answers with what is durable at once.

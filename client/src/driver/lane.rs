@@ -1,13 +1,15 @@
 //! A log lane as the driver knows it: where it stands, and what of it is held back.
 //!
-//! Frames are held back in two cases, each bounded by the room that they took in the event queue: while the
-//! lane before it in the same conversation has not ended (streams overtake each other), and while the
-//! content of an entry of this device is fetched.
+//! A lane is held back in two cases: while the lane before it in the same conversation has not ended (streams
+//! overtake each other), and while the content of an entry of this device is fetched. Its reader pauses
+//! then; what was on its way to the driver is kept here, no more than the inputs' queue holds.
 
 use std::collections::{HashMap, VecDeque};
 
 use fulmar_protocol::{ConversationId, Frame, LaneReceiver, Seq};
+use tokio::sync::watch;
 
+use crate::driver::inputs::Gate;
 use crate::event::Room;
 use crate::history::HistoryItem;
 
@@ -16,7 +18,8 @@ pub(super) struct Lane {
     pub(super) conversation: ConversationId,
     /// `None` until its LaneOpen was taken.
     pub(super) receiver: Option<LaneReceiver>,
-    pub(super) hold: Option<Hold>,
+    hold: Option<Hold>,
+    gate: watch::Sender<Gate>,
     pub(super) held: VecDeque<(Frame, Room)>,
     /// The server has ended it; its held frames are still to be taken.
     pub(super) ended: bool,
@@ -34,14 +37,34 @@ pub(super) enum Hold {
 }
 
 impl Lane {
-    pub(super) fn new(conversation: ConversationId) -> Self {
+    pub(super) fn new(conversation: ConversationId, gate: watch::Sender<Gate>) -> Self {
         Self {
             conversation,
             receiver: None,
             hold: None,
+            gate,
             held: VecDeque::new(),
             ended: false,
             fetched: HashMap::new(),
         }
+    }
+
+    pub(super) fn is_held(&self) -> bool {
+        self.hold.is_some()
+    }
+
+    pub(super) fn hold(&mut self, why: Hold) {
+        self.hold = Some(why);
+        self.gate.send_replace(Gate::Shut);
+    }
+
+    /// What it holds back may be taken.
+    pub(super) fn release(&mut self) {
+        self.hold = None;
+    }
+
+    /// Nothing is held back any more: its task may read on.
+    pub(super) fn read_on(&self) {
+        self.gate.send_replace(Gate::Open);
     }
 }

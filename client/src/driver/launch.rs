@@ -1,6 +1,7 @@
 //! Putting a client together: the state is read, the channels are made, the driver is spawned.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::path::Path;
 use std::sync::Arc;
 
 use fulmar_protocol::{ConversationId, DeviceId, Outbox, OutboxItem};
@@ -95,7 +96,7 @@ struct Parts {
 impl Driver {
     fn new(parts: Parts) -> Result<Self, ClientError> {
         let clock = Clock::start();
-        let Stored { device: stored_device, user, epoch, conversations, outbox } = parts.stored;
+        let Stored { folder, device: stored_device, user, epoch, conversations, outbox } = parts.stored;
         let outbox_bytes = outbox.iter().map(|(_, _, content)| content.len()).sum();
         let mut journal = Journal::new(parts.store);
         if stored_device.is_none() {
@@ -125,7 +126,7 @@ impl Driver {
             tokens_expired: 0,
             ended: None,
             closing: None,
-            conversations: restore(conversations, outbox)?,
+            conversations: restore(&folder, conversations, outbox)?,
             recently_sent: RecentlySent::default(),
             outbox_bytes,
             sendable: BTreeSet::new(),
@@ -140,6 +141,7 @@ impl Driver {
 
 /// The conversations as they were stored.
 fn restore(
+    folder: &Path,
     rows: Vec<(ConversationId, ConversationRow)>,
     outbox: Vec<(ConversationId, fulmar_protocol::ClientSeq, bytes::Bytes)>,
 ) -> Result<Conversations, ClientError> {
@@ -147,7 +149,7 @@ fn restore(
     for (id, client_seq, content) in outbox {
         items.entry(id).or_default().push(OutboxItem { client_seq, content });
     }
-    let damaged = |cause: String| ClientError::StateDamaged { path: "".into(), cause };
+    let damaged = |cause: String| ClientError::StateDamaged { path: folder.to_owned(), cause };
     let mut conversations = Conversations::default();
     for (id, row) in rows {
         let items = items.remove(&id).unwrap_or_default();

@@ -272,9 +272,3 @@ impl Driver {
 fn remaining(welcome: &Welcome) -> Duration {
     welcome.expires_at.since(welcome.server_time)
 }
-
-/// When an open session's lanes need something.
-pub(super) fn session_due(session: &Session) -> Option<Instant> {
-    let succession = session.successions.first().map(|(until, _)| *until);
-    session.send_lanes_due().into_iter().chain(succession).min()
-}

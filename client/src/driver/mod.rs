@@ -5,9 +5,9 @@
 //! and no disk can hold up the rest. It owns every task of the client: the session's reader tasks end with
 //! the session, the writer thread with the driver, and the driver with the last handle.
 //!
-//! Files: `link` (attempts, back-off, ends), `session` (one connection), `inputs` (reader tasks), `sending`
-//! and `send_lane`, `receiving` and `lane`, `confirming`, `watching`, `presence`, `journal` (what is written
-//! to the state), `tracked` (one conversation).
+//! Files: `link` (attempts, back-off, ends), `session` (one connection), `inputs` (reader tasks); `sending`,
+//! `send_lane`, `refusals` and `numbering`; `log_lanes`, `lane` and `receiving`; `confirming`, `watching`,
+//! `presence`; `journal` (what is written to the state), `tracked` (one conversation).
 
 mod attempt;
 mod clock;
@@ -17,9 +17,12 @@ mod journal;
 mod lane;
 mod launch;
 mod link;
+mod log_lanes;
+mod numbering;
 mod presence;
 mod receiving;
 mod recently_sent;
+mod refusals;
 mod send_lane;
 mod sending;
 mod session;
@@ -158,7 +161,6 @@ impl Driver {
     /// Does what can be done now.
     fn pump(&mut self) {
         self.pump_link();
-        self.pump_successions();
         self.pump_waiting();
         self.flush_journal();
         self.pump_sends();
@@ -185,7 +187,9 @@ impl Driver {
     fn due(&self) -> Option<Instant> {
         let session = self.phase.session();
         let sends = self.send_timers.first().map(|(at, _)| *at).filter(|_| session.is_some());
-        let lanes = session.and_then(link::session_due);
+        let lanes = session.and_then(session::Session::send_lanes_due);
+        // What became sendable while this turn's pump was past sending.
+        let sendable = (session.is_some() && !self.sendable.is_empty()).then_some(self.now);
         [
             self.journal.due(),
             self.link_due(),
@@ -193,6 +197,7 @@ impl Driver {
             self.presence_due(),
             sends,
             lanes,
+            sendable,
             self.closing,
         ]
         .into_iter()
@@ -318,7 +323,7 @@ impl Driver {
                 | ErrorCode::TokenWrongAudience
                 | ErrorCode::TokenRevoked
                 | ErrorCode::TokenUserChanged) => self.handle_token_problem(code),
-                code => tracing::info!(%code, message = %problem.message, "the server refused something"),
+                code => tracing::debug!(%code, message = %problem.message, "the server refused something"),
             },
             other => {
                 let cause = format!("{} in an open session", other.frame_type());

@@ -1,19 +1,19 @@
 //! One open session: its connection, its tasks, and what is under way on it. Dropping it ends its tasks.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use fulmar_protocol::{ConversationId, ErrorCode, Frame, TimestampMs, Watch};
 use quinn::{Connection, VarInt};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 
 use crate::command::Reply;
 use crate::driver::attempt::Established;
 use crate::driver::confirming::UnderWay;
-use crate::driver::inputs::{self, Input, Inputs, LaneNumber};
+use crate::driver::inputs::{self, Gate, Input, Inputs, LaneNumber};
 use crate::driver::lane::Lane;
 use crate::driver::send_lane::SendLane;
 use crate::event::EventRoom;
@@ -34,8 +34,8 @@ pub(super) struct Session {
     /// Log lanes by number.
     pub(super) lanes: HashMap<LaneNumber, Lane>,
     lanes_opened: u64,
-    /// Lanes whose predecessor has not ended, by the time by which it must.
-    pub(super) successions: BTreeSet<(Instant, LaneNumber)>,
+    /// The gates of lanes whose LaneOpen has not come yet.
+    gates: HashMap<LaneNumber, watch::Sender<Gate>>,
     pub(super) send_lanes: HashMap<ConversationId, SendLane>,
     pub(super) send_lanes_opened: u64,
     /// Conversations that wait for a send lane.
@@ -75,7 +75,7 @@ impl Session {
             server_time: welcome.server_time,
             lanes: HashMap::new(),
             lanes_opened: 0,
-            successions: BTreeSet::new(),
+            gates: HashMap::new(),
             send_lanes: HashMap::new(),
             send_lanes_opened: 0,
             lanes_wanted: VecDeque::new(),
@@ -120,8 +120,15 @@ impl Session {
     pub(super) fn read_lane(&mut self, stream: quinn::RecvStream, room: EventRoom) {
         self.lanes_opened = self.lanes_opened.saturating_add(1);
         let lane = LaneNumber(self.lanes_opened);
+        let (gate, seen) = watch::channel(Gate::Shut);
+        self.gates.insert(lane, gate);
         let sender = self.sender();
-        self.spawn(inputs::read_lane(lane, stream, room, sender));
+        self.spawn(inputs::read_lane(lane, stream, seen, room, sender));
+    }
+
+    /// The gate of a lane that has told which conversation it is of, or has ended without.
+    pub(super) fn take_gate(&mut self, lane: LaneNumber) -> Option<watch::Sender<Gate>> {
+        self.gates.remove(&lane)
     }
 
     /// Replaces the set of watched conversations, if it is another.
@@ -150,6 +157,7 @@ impl Session {
 
     /// When the token should be renewed, given how long it still holds.
     pub(super) fn plan_token_refresh(&mut self, now: Instant, remaining: Duration) {
+        let remaining = remaining.min(limits::TOKEN_LIFE_MAX);
         let lead = limits::TOKEN_RENEWAL_LEAD.min(remaining / 5);
         self.token_refresh_at = Some(now + remaining.saturating_sub(lead));
     }

@@ -76,7 +76,13 @@ impl Disk {
             }
             Ok(raw)
         })?;
-        decode(&raw).map_err(|error| damaged(&self.folder, error.to_string()))
+        let mut stored = decode(&raw).map_err(|error| damaged(&self.folder, error.to_string()))?;
+        stored.folder.clone_from(&self.folder);
+        Ok(stored)
+    }
+
+    pub(super) fn folder(&self) -> PathBuf {
+        self.folder.clone()
     }
 
     /// Writes batches, one after another, in one transaction, and syncs.

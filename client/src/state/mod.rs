@@ -6,9 +6,11 @@
 
 mod disk;
 mod rows;
+#[cfg(test)]
+mod tests;
 mod writer;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use fulmar_protocol::{ClientSeq, ConversationId, DeviceId, Epoch, UserId};
@@ -25,7 +27,7 @@ pub struct State(Kind);
 #[derive(Debug)]
 enum Kind {
     Memory,
-    Disk(disk::Disk),
+    Disk(disk::Disk, Box<Stored>),
 }
 
 impl State {
@@ -41,17 +43,16 @@ impl State {
     /// # Errors
     /// When the folder is in use, cannot be used, or holds something else.
     pub fn directory(path: impl AsRef<Path>) -> Result<Self, ClientError> {
-        disk::Disk::open(path.as_ref()).map(|disk| Self(Kind::Disk(disk)))
+        let disk = disk::Disk::open(path.as_ref())?;
+        let stored = Box::new(disk.load()?);
+        Ok(Self(Kind::Disk(disk, stored)))
     }
 
-    /// Reads everything, and starts the writer.
+    /// What was read, and the writer, which starts.
     pub(crate) fn open(self) -> Result<(Store, Stored), ClientError> {
         match self.0 {
             Kind::Memory => Ok((Store::memory(), Stored::default())),
-            Kind::Disk(disk) => {
-                let stored = disk.load()?;
-                Ok((Store::disk(disk)?, stored))
-            }
+            Kind::Disk(disk, stored) => Ok((Store::disk(disk)?, *stored)),
         }
     }
 }
@@ -59,6 +60,8 @@ impl State {
 /// What the store held when it was opened.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Stored {
+    /// Where, for messages.
+    pub(crate) folder: PathBuf,
     pub(crate) device: Option<DeviceId>,
     pub(crate) user: Option<UserId>,
     pub(crate) epoch: Option<Epoch>,

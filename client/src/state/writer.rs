@@ -38,12 +38,13 @@ impl Store {
     }
 
     pub(super) fn disk(disk: Disk) -> Result<Self, ClientError> {
+        let folder = disk.folder();
         let (batches, waiting) = std::sync::mpsc::channel();
         let (outcome, outcomes) = mpsc::unbounded_channel();
         let thread = std::thread::Builder::new()
             .name("fulmar-state".to_owned())
             .spawn(move || write(&disk, &waiting, &outcome))
-            .map_err(|error| ClientError::StateUnusable { path: "".into(), cause: error.to_string() })?;
+            .map_err(|error| ClientError::StateUnusable { path: folder, cause: error.to_string() })?;
         let writer = Writer { batches, outcomes, thread };
         Ok(Self { writer: Some(writer), last: Ticket::default(), durable: Ticket::default() })
     }

@@ -47,7 +47,9 @@ pub enum Decision {
         /// The first that is missing.
         expected: ClientSeq,
     },
-    /// Its number was used for another body, or is too old to tell: `client_seq_reused`.
+    /// Its number was used for another body, or is too old to tell: `client_seq_reused`. The device's state is from a
+    /// backup, so its lane may append nothing more: a later number on it may happen to be the one expected, and would
+    /// be appended before this one, and again under the new device id.
     Reused,
 }
 

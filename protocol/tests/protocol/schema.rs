@@ -7,6 +7,9 @@ use data_encoding::HEXLOWER;
 use prost::encoding::{decode_varint, encode_varint};
 use serde_json::{Map, Value, json};
 
+/// Numbers above this lose digits in some readers of JSON, so they are written as strings.
+const EXACT_IN_JSON_MAX: u64 = 1 << 53;
+
 /// What the schema says.
 pub(crate) struct Schema {
     pub(crate) messages: BTreeMap<String, Vec<Field>>,
@@ -49,9 +52,8 @@ impl Schema {
         schema
     }
 
-    fn field(&self, message: &str, number: u64) -> &Field {
-        let fields = &self.messages[message];
-        fields.iter().find(|field| field.number == number).expect("a field of the schema")
+    fn field(&self, message: &str, number: u64) -> Option<&Field> {
+        self.messages[message].iter().find(|field| field.number == number)
     }
 
     /// A payload as JSON: bytes in hex, enums by name, fields that are absent left out.
@@ -59,6 +61,7 @@ impl Schema {
         let mut object = Map::new();
         while !payload.is_empty() {
             let (field, raw) = self.next_field(message, &mut payload);
+            let Some(field) = field else { continue };
             let value = match raw {
                 Raw::Number(number) => self.number_to_json(field, number),
                 Raw::Bytes(bytes) if field.kind == "string" => {
@@ -79,10 +82,12 @@ impl Schema {
 
     fn number_to_json(&self, field: &Field, number: u64) -> Value {
         match self.enums.get(&field.kind) {
-            Some(values) => {
-                json!(values.iter().find(|(_, value)| *value == number).expect("a value of the enum").0)
-            }
+            Some(values) => match values.iter().find(|(_, value)| *value == number) {
+                Some((name, _)) => json!(name),
+                None => json!(number),
+            },
             None if field.kind == "bool" => json!(number == 1),
+            None if number > EXACT_IN_JSON_MAX => json!(number.to_string()),
             None => json!(number),
         }
     }
@@ -109,6 +114,7 @@ impl Schema {
             (kind, Value::Object(_)) => self.to_bytes(kind, value),
             (kind, _) => {
                 let number = match value {
+                    Value::String(digits) if !self.enums.contains_key(kind) => digits.parse().unwrap(),
                     Value::String(name) => {
                         self.enums[kind].iter().find(|(known, _)| known == name).unwrap().1
                     }
@@ -125,12 +131,51 @@ impl Schema {
         out.extend(bytes);
     }
 
+    /// Explains a payload, unless it is none; whether it is one.
+    pub(crate) fn try_explain(&self, message: &str, payload: &[u8], parts: &mut Vec<Part>) -> bool {
+        let is_one = self.is_payload(message, payload);
+        if is_one {
+            self.explain(message, payload, parts);
+        }
+        is_one
+    }
+
+    fn is_payload(&self, message: &str, mut payload: &[u8]) -> bool {
+        while !payload.is_empty() {
+            let (Ok(key), Ok(number)) = (decode_varint(&mut payload), decode_varint(&mut payload)) else {
+                return false;
+            };
+            let field = self.field(message, key >> 3);
+            let wire_type = if field.is_some_and(|field| self.is_number(field)) { 0 } else { 2 };
+            if key & 7 == 2 {
+                let Some((bytes, rest)) = payload.split_at_checked(number as usize) else { return false };
+                let parts = field.filter(|field| self.messages.contains_key(&field.kind));
+                if parts.is_some_and(|field| !self.is_payload(&field.kind, bytes)) {
+                    return false;
+                }
+                payload = rest;
+            }
+            if key & 7 != wire_type && (field.is_some() || key & 7 != 0) {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn is_number(&self, field: &Field) -> bool {
+        field.kind != "string" && field.kind != "bytes" && !self.messages.contains_key(&field.kind)
+    }
+
     /// What the bytes of a payload say, run by run.
-    pub(crate) fn explain(&self, message: &str, mut payload: &[u8], parts: &mut Vec<Part>) {
+    fn explain(&self, message: &str, mut payload: &[u8], parts: &mut Vec<Part>) {
         while !payload.is_empty() {
             let whole = payload;
             let (field, raw) = self.next_field(message, &mut payload);
             let head = whole.len() - payload.len();
+            let Some(field) = field else {
+                parts.push((HEXLOWER.encode(&whole[..head]), "an unknown field: ignored".to_owned()));
+                continue;
+            };
             let name = format!("{message}.{} (field {})", field.name, field.number);
             match raw {
                 Raw::Number(number) => {
@@ -142,8 +187,9 @@ impl Schema {
                     parts.push((HEXLOWER.encode(&whole[..head]), format!("{name}, {} bytes", bytes.len())));
                     match field.kind.as_str() {
                         _ if bytes.is_empty() => {}
-                        "string" => parts
-                            .push((HEXLOWER.encode(bytes), format!("{:?}", String::from_utf8_lossy(bytes)))),
+                        "string" => {
+                            parts.push((HEXLOWER.encode(bytes), quote(&String::from_utf8_lossy(bytes))))
+                        }
                         "bytes" => parts.push((HEXLOWER.encode(bytes), "its bytes".to_owned())),
                         kind => self.explain(kind, bytes, parts),
                     }
@@ -152,7 +198,11 @@ impl Schema {
         }
     }
 
-    fn next_field<'payload>(&self, message: &str, payload: &mut &'payload [u8]) -> (&Field, Raw<'payload>) {
+    fn next_field<'payload>(
+        &self,
+        message: &str,
+        payload: &mut &'payload [u8],
+    ) -> (Option<&Field>, Raw<'payload>) {
         let key = decode_varint(payload).unwrap();
         let field = self.field(message, key >> 3);
         let number = decode_varint(payload).unwrap();
@@ -210,4 +260,8 @@ fn read_values<'text>(tokens: &mut impl Iterator<Item = &'text str>) -> Vec<(Str
     let words: Vec<&str> = tokens.skip(1).take_while(|token| *token != "}").collect();
     let values = words.split(|word| *word == ";").filter(|value| !value.is_empty());
     values.map(|value| (value[0].to_owned(), value[2].parse().unwrap())).collect()
+}
+
+fn quote(text: &str) -> String {
+    if text.chars().count() > 64 { format!("text of {} bytes", text.len()) } else { format!("{text:?}") }
 }

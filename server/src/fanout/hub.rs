@@ -8,7 +8,9 @@ use std::{
     },
 };
 
-use fulmar_protocol::{ConversationId, DeviceId, DeviceTag, ErrorCode, SessionNumber, TimestampMs, UserId};
+use fulmar_protocol::{
+    ConversationId, DeviceId, DeviceTag, ErrorCode, SessionNumber, SoftwareName, TimestampMs, UserId,
+};
 use parking_lot::RwLock;
 
 use super::{Presence, SessionHandle, SessionIdentity};
@@ -23,6 +25,17 @@ use crate::{
 pub(crate) enum RegisterError {
     #[error("the user has the most sessions allowed")]
     TooManySessions,
+}
+
+/// Who wants to be registered.
+pub(crate) struct Newcomer {
+    pub(crate) user: UserId,
+    pub(crate) device: DeviceId,
+    pub(crate) connection: quinn::Connection,
+    pub(crate) client: SoftwareName,
+    pub(crate) connected_at: TimestampMs,
+    pub(crate) expires_at: TimestampMs,
+    pub(crate) blocked: HashSet<UserId>,
 }
 
 /// See the module. Bounded by the sessions it holds.
@@ -48,19 +61,15 @@ impl Hub {
     /// Registers a session. An older session of the same device ends: the newest connection of a device is
     /// the one that works. From here on the session gets news, so what it reads of the store afterwards
     /// and the news together miss nothing.
-    pub(crate) fn register(
-        &self,
-        user: UserId,
-        device: DeviceId,
-        connection: quinn::Connection,
-        blocked: HashSet<UserId>,
-    ) -> Result<Arc<SessionHandle>, RegisterError> {
+    pub(crate) fn register(&self, newcomer: Newcomer) -> Result<Arc<SessionHandle>, RegisterError> {
+        let Newcomer { user, device, connection, client, connected_at, expires_at, blocked } = newcomer;
         let tag = DeviceTag::of(&device);
+        let metrics = Arc::clone(&self.metrics);
         let mut users = self.users.write();
         // Under the lock: of two sessions of one device the one with the higher number is the newer.
         let number = SessionNumber::new(self.next_number.fetch_add(1, Ordering::Relaxed));
-        let identity = SessionIdentity { number, user: user.clone(), device, tag };
-        let session = Arc::new(SessionHandle::new(identity, connection, blocked, Arc::clone(&self.metrics)));
+        let identity = SessionIdentity { number, user: user.clone(), device, tag, client, connected_at };
+        let session = Arc::new(SessionHandle::new(identity, connection, blocked, expires_at, metrics));
         let sessions = users.entry(user).or_default();
         if let Some(older) = sessions.iter_mut().find(|older| older.identity.device == device) {
             older.end(ErrorCode::SessionReplaced);
@@ -96,13 +105,9 @@ impl Hub {
         self.users.read().get(user).cloned().unwrap_or_default()
     }
 
-    /// At most `limit` sessions of all.
-    pub(crate) fn sessions(&self, limit: usize) -> Vec<Arc<SessionHandle>> {
-        self.users.read().values().flatten().take(limit).cloned().collect()
-    }
-
-    pub(crate) fn session_count(&self) -> usize {
-        self.users.read().values().map(Vec::len).sum()
+    /// All sessions, in no order.
+    pub(crate) fn sessions(&self) -> Vec<Arc<SessionHandle>> {
+        self.users.read().values().flatten().cloned().collect()
     }
 
     /// Ends all sessions of a user; returns how many.
@@ -114,14 +119,11 @@ impl Hub {
 
     /// Shows those whose clients vanished as offline, and those that were heard again as they are.
     pub(crate) fn sweep(&self, now: TimestampMs) {
-        for session in self.sessions(usize::MAX) {
+        let mut behind = 0;
+        for session in self.sessions() {
             self.presence.set(&session, session.presence_now(), now);
+            behind += session.lanes_behind();
         }
-        let (open, behind) = self.sessions(usize::MAX).iter().fold((0, 0), |(open, behind), session| {
-            let lanes = session.lane_counts();
-            (open + lanes.0, behind + lanes.1)
-        });
-        let _ = open;
         self.metrics.log_lanes_behind.set(f64::from(u32::try_from(behind).unwrap_or(u32::MAX)));
     }
 

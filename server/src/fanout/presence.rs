@@ -64,15 +64,17 @@ impl Presence {
         let identity = &session.identity;
         let mut all = self.state.lock();
         let record = all.users.entry(identity.user.clone()).or_default();
-        record.last_seen = Some(now);
         if state == PresenceState::Offline {
-            record.sessions.remove(&identity.number);
+            if record.sessions.remove(&identity.number).is_none() {
+                return;
+            }
         } else {
             if record.sessions.is_empty() {
                 record.blocked = HashSet::clone(&session.blocked());
             }
             record.sessions.insert(identity.number, state);
         }
+        record.last_seen = Some(now);
         all.publish(&identity.user);
         all.forget_if_gone(&identity.user);
     }

@@ -15,7 +15,7 @@ use std::{
 
 use fulmar_protocol::{
     ConversationId, Datagram, DeviceId, DeviceTag, ErrorCode, PresenceState, Rate, Seq, SessionNumber,
-    TokenBucket, UserId, limits::OFFLINE_AFTER,
+    SoftwareName, TimestampMs, TokenBucket, UserId, limits::OFFLINE_AFTER,
 };
 use parking_lot::Mutex;
 use tokio::{sync::Notify, time::Instant};
@@ -92,6 +92,9 @@ pub(crate) struct SessionIdentity {
     pub(crate) user: UserId,
     pub(crate) device: DeviceId,
     pub(crate) tag: DeviceTag,
+    /// What the client calls itself.
+    pub(crate) client: SoftwareName,
+    pub(crate) connected_at: TimestampMs,
 }
 
 /// How far a conversation was sent to this session, and how far that is confirmed.
@@ -130,6 +133,7 @@ pub(crate) struct SessionHandle {
     ended: CancellationToken,
     end_code: OnceLock<ErrorCode>,
     datagrams: Mutex<TokenBucket>,
+    expires_at_ms: AtomicU64,
     metrics: Arc<Metrics>,
 }
 
@@ -138,6 +142,7 @@ impl SessionHandle {
         identity: SessionIdentity,
         connection: quinn::Connection,
         blocked: HashSet<UserId>,
+        expires_at: TimestampMs,
         metrics: Arc<Metrics>,
     ) -> Self {
         let state = State { blocked: Arc::new(blocked), ..State::default() };
@@ -153,12 +158,22 @@ impl SessionHandle {
                 DATAGRAM_BYTES_PER_SECOND,
                 DATAGRAM_BYTES_BURST,
             ))),
+            expires_at_ms: AtomicU64::new(expires_at.get()),
             metrics,
         }
     }
 
     pub(crate) fn connection(&self) -> &quinn::Connection {
         &self.connection
+    }
+
+    /// When the token in force expires.
+    pub(crate) fn expires_at(&self) -> TimestampMs {
+        TimestampMs::new(self.expires_at_ms.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn set_expires_at(&self, expires_at: TimestampMs) {
+        self.expires_at_ms.store(expires_at.get(), Ordering::Release);
     }
 
     pub(crate) fn age(&self) -> Duration {
@@ -237,9 +252,7 @@ impl SessionHandle {
 
     /// Whether another lane may carry a backlog.
     pub(crate) fn has_backlog_room(&self, backlog_lanes_max: usize, lanes_max: usize) -> bool {
-        let state = self.state.lock();
-        let backlog = state.lanes.values().filter(|lane| lane.caught_up.load(Ordering::Acquire) == 0);
-        has_room(&state, lanes_max) && backlog.count() < backlog_lanes_max
+        has_room(&self.state.lock(), lanes_max) && self.lanes_behind() < backlog_lanes_max
     }
 
     /// Takes a lane off the list, unless it has news that it has not seen. `force`: it ends regardless, and
@@ -270,11 +283,10 @@ impl SessionHandle {
         std::mem::take(&mut self.state.lock().overflowed)
     }
 
-    /// How many lanes are open, and how many of them have a backlog.
-    pub(crate) fn lane_counts(&self) -> (usize, usize) {
+    /// How many open lanes have a backlog.
+    pub(crate) fn lanes_behind(&self) -> usize {
         let state = self.state.lock();
-        let behind = state.lanes.values().filter(|lane| lane.caught_up.load(Ordering::Acquire) == 0);
-        (state.lanes.len(), behind.count())
+        state.lanes.values().filter(|lane| lane.caught_up.load(Ordering::Acquire) == 0).count()
     }
 
     /// Notes that the conversation was sent up to `seq`.

@@ -19,6 +19,7 @@ use super::{
     LogError,
     append::{Appended, SendOutcome, SendRequest},
     entry::StoredEntry,
+    history,
     roster::{Roster, RosterMember},
     rules,
 };
@@ -104,6 +105,10 @@ impl<'t> Draft<'t> {
                 if let Err(code) = self.create_group(sender, create).await? {
                     return Ok(Err(code));
                 }
+            }
+            // There is nothing yet to reply to.
+            (Content::Message(message), Some(_)) if message.reply_to.is_some() => {
+                return Ok(Err(ErrorCode::TargetNotFound));
             }
             (Content::Message(_), Some(peer)) => {
                 let refuses_new = self
@@ -309,7 +314,8 @@ impl<'t> Draft<'t> {
 
     async fn depart(&mut self, user: &UserId) -> Result<(), LogError> {
         if let Some(mut member) = self.member(user).await? {
-            member.leave(self.head.seq.next());
+            let title = history::title(self.transaction, &self.id).await?;
+            member.leave(self.head.seq.next(), title.as_str());
             self.set_member(user, &member)?;
             self.departed.insert(user.clone());
         }

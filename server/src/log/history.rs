@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use fulmar_protocol::{
     ConversationId, CursorState, DeviceId, Direction, ErrorCode, Hole, HoleReason, Ordinal, Role, Seq,
-    SeqRange, Title, UserId, UserMarks,
+    SeqRange, TimestampMs, Title, UserId, UserMarks,
 };
 
 use super::{Conversation, Log, LogError, StoredEntry, marks, read::Read};
@@ -61,7 +61,7 @@ impl Log {
         let Some((head, member)) = head_and_member(&snapshot, user, &id).await? else {
             return Ok(None);
         };
-        let (head_seq, head_ordinal) = readable_head(&snapshot, &id, &head, &member).await?;
+        let standing = standing(&snapshot, &id, &head, &member).await?;
         let cursor = match snapshot.get(&Key::cursor(user, device, &id)).await? {
             Some(row) => CursorState::decode(&row).map_err(|_| LogError::malformed_key("cursor"))?.seq(),
             None => Seq::ZERO,
@@ -69,7 +69,6 @@ impl Log {
         let window = snapshot.get(&Key::sender(&id, user, device)).await?;
         let window = window.map(|row| fulmar_protocol::SenderWindow::decode(&row)).transpose();
         let window = window.map_err(|_| LogError::malformed_key("sender"))?.unwrap_or_default();
-        let title = title(&snapshot, &id).await?;
         let roster = self.roster(id).await?;
         let marks = match &roster {
             Some(roster) if roster.members.len() <= FAN_OUT_MEMBERS_MAX && member.role.is_some() => {
@@ -79,12 +78,12 @@ impl Log {
         };
         Ok(Some(LaneStart {
             peer: roster.and_then(|roster| roster.peer_of(user).cloned()),
-            title,
+            title: standing.title,
             role: member.role,
             member,
             roster_version: head.roster_version,
-            head_seq,
-            head_ordinal,
+            head_seq: standing.seq,
+            head_ordinal: standing.ordinal,
             read: marks::read_mark(&snapshot, &id, user).await?,
             cursor,
             next_client_seq: window.next_expected(),
@@ -156,24 +155,38 @@ pub(super) async fn head_and_member(
     Ok(if head.exists() { Some((head, Member::decode(&member)?)) } else { None })
 }
 
-/// How far a member may read. For a former one that is not the head, and the ordinal is looked up.
-pub(super) async fn readable_head(
+/// How a conversation stands, as far as a member may know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Standing {
+    pub(super) seq: Seq,
+    pub(super) ordinal: Ordinal,
+    pub(super) at: TimestampMs,
+    pub(super) title: Title,
+}
+
+/// For a current member that is the head; a former one learns of nothing after the end of the membership.
+pub(super) async fn standing(
     read: &impl Read,
     id: &ConversationId,
     head: &Head,
     member: &Member,
-) -> Result<(Seq, Ordinal), LogError> {
-    let end = member.readable_end(head.seq);
-    if end == head.seq {
-        return Ok((head.seq, head.ordinal));
+) -> Result<Standing, LogError> {
+    let seq = member.readable_end(head.seq);
+    if member.role.is_some() {
+        return Ok(Standing { seq, ordinal: head.ordinal, at: head.at, title: title(read, id).await? });
     }
-    let ordinal = match read.get(&Key::entry(id, end)).await? {
-        Some(frame) => StoredEntry::decode(&frame)?.ordinal,
-        None => Ordinal::ZERO,
+    let title = Title::parse(&member.title_when_left).map_err(|_| LogError::malformed_key("member"))?;
+    let (ordinal, at) = match read.get(&Key::entry(id, seq)).await? {
+        Some(frame) => {
+            let entry = StoredEntry::decode(&frame)?;
+            (entry.ordinal, entry.at)
+        }
+        None => (Ordinal::ZERO, TimestampMs::new(0)),
     };
-    Ok((end, ordinal))
+    Ok(Standing { seq, ordinal, at, title })
 }
 
+/// The title now. For members only.
 pub(super) async fn title(read: &impl Read, id: &ConversationId) -> Result<Title, LogError> {
     let Some(row) = read.get(&Key::title(id)).await? else {
         return Ok(Title::default());

@@ -9,7 +9,7 @@ use fulmar_protocol::{
 
 use super::{
     Log, LogError,
-    history::{head_and_member, readable_head, title},
+    history::{head_and_member, standing},
     marks,
     read::Read,
 };
@@ -87,18 +87,18 @@ impl Log {
             let id = conversation_at_end(key).ok_or(LogError::malformed_key("inbox"))?;
             last = Some(id);
             let Some((head, member)) = head_and_member(&snapshot, user, &id).await? else { continue };
-            let (head_seq, head_ordinal) = readable_head(&snapshot, &id, &head, &member).await?;
+            let standing = standing(&snapshot, &id, &head, &member).await?;
             let read = marks::read_mark(&snapshot, &id, user).await?;
             let peer = self.roster(id).await?.and_then(|roster| roster.peer_of(user).cloned());
             items.push(InboxItem {
                 conversation_id: id,
                 peer,
-                title: title(&snapshot, &id).await?,
-                head_seq,
-                head_ordinal,
+                title: standing.title,
+                head_seq: standing.seq,
+                head_ordinal: standing.ordinal,
                 read_seq: read.seq,
                 read_ordinal: read.ordinal,
-                last_at: head.at,
+                last_at: standing.at,
                 role: member.role,
                 cursor_seq: cursors.get(&id).copied().unwrap_or(Seq::ZERO),
             });
@@ -128,11 +128,12 @@ impl Log {
                 });
             }
         }
+        let standing = standing(&snapshot, &id, &head, &member).await?;
         Ok(Some(RosterSummary {
-            title: title(&snapshot, &id).await?,
+            title: standing.title,
             history_policy: head.history_policy,
             members,
-            head: member.readable_end(head.seq),
+            head: standing.seq,
         }))
     }
 }

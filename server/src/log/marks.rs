@@ -5,12 +5,7 @@
 
 use fulmar_protocol::{ConversationId, CursorState, DeviceId, ErrorCode, ReadMark, Seq, UserId, UserMarks};
 
-use super::{
-    Log, LogError, News, StoredEntry,
-    history::{head_and_member, readable_head},
-    read::Read,
-    roster::Roster,
-};
+use super::{Log, LogError, News, StoredEntry, history::head_and_member, read::Read, roster::Roster};
 use crate::{
     limits::FAN_OUT_MEMBERS_MAX,
     rows::{Key, ReadMarkRow, decode_seq, encode_seq},
@@ -165,7 +160,7 @@ async fn mark_read(
     let Some((head, member)) = head_and_member(transaction, user, &id).await? else {
         return Ok(Err(ErrorCode::ConversationNotFound));
     };
-    let (end, _) = readable_head(transaction, &id, &head, &member).await?;
+    let end = member.readable_end(head.seq);
     if read.seq > end || read.seq == Seq::ZERO {
         return Ok(Err(ErrorCode::MarkBeyondHead));
     }

@@ -29,6 +29,8 @@ pub(crate) struct Member {
     /// Whether a message of theirs was ever accepted here: presence and typing wait for it.
     pub(crate) wrote: bool,
     pub(crate) intervals: Vec<Interval>,
+    /// The title when they left: a former member learns of no later one.
+    pub(crate) title_when_left: String,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -40,11 +42,18 @@ struct Row {
     /// Pairs of first and last; 0 as last for an open end.
     #[prost(uint64, repeated, tag = "3")]
     intervals: Vec<u64>,
+    #[prost(string, tag = "4")]
+    title_when_left: String,
 }
 
 impl Member {
     pub(crate) fn new(role: Role, first: Seq) -> Self {
-        Self { role: Some(role), wrote: false, intervals: vec![Interval { first, last: None }] }
+        Self {
+            role: Some(role),
+            wrote: false,
+            intervals: vec![Interval { first, last: None }],
+            title_when_left: String::new(),
+        }
     }
 
     /// Whether they may read this seq.
@@ -80,8 +89,9 @@ impl Member {
     }
 
     /// Ends the membership with the entry `last`.
-    pub(crate) fn leave(&mut self, last: Seq) {
+    pub(crate) fn leave(&mut self, last: Seq, title: &str) {
         self.role = None;
+        title.clone_into(&mut self.title_when_left);
         if let Some(interval) = self.intervals.last_mut() {
             interval.last.get_or_insert(last);
         }
@@ -93,6 +103,7 @@ impl Member {
             return false;
         }
         self.role = Some(role);
+        self.title_when_left.clear();
         // With a policy of "all of the history" the new interval begins at 1 and swallows the old ones.
         self.intervals.retain(|interval| interval.first < first);
         self.intervals.push(Interval { first, last: None });
@@ -111,7 +122,8 @@ impl Member {
             Some(Role::Admin) => 2,
             Some(Role::Owner) => 3,
         };
-        value::encode(&Row { role, wrote: self.wrote, intervals })
+        let title_when_left = self.title_when_left.clone();
+        value::encode(&Row { role, wrote: self.wrote, intervals, title_when_left })
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, RowError> {
@@ -134,7 +146,7 @@ impl Member {
         if intervals.is_empty() {
             return Err(RowError::malformed("member"));
         }
-        Ok(Self { role, wrote: row.wrote, intervals })
+        Ok(Self { role, wrote: row.wrote, intervals, title_when_left: row.title_when_left })
     }
 }
 
@@ -149,7 +161,7 @@ mod tests {
     #[test]
     fn leaving_and_coming_back_gives_two_intervals() {
         let mut member = Member::new(Role::Member, seq(3));
-        member.leave(seq(7));
+        member.leave(seq(7), "Birds");
         assert!(member.rejoin(Role::Admin, seq(11)));
         for readable in [3, 7, 11, 12, 500] {
             assert!(member.may_read(seq(readable)), "{readable}");
@@ -165,7 +177,7 @@ mod tests {
     #[test]
     fn a_former_member_reads_up_to_the_removal_only() {
         let mut member = Member::new(Role::Member, seq(1));
-        member.leave(seq(5));
+        member.leave(seq(5), "Birds");
         assert_eq!(member.readable_end(seq(100)), seq(5));
         assert_eq!(member.next_readable(seq(6)), None);
     }
@@ -173,7 +185,7 @@ mod tests {
     #[test]
     fn rejoining_with_all_of_the_history_opens_what_was_hidden() {
         let mut member = Member::new(Role::Member, seq(3));
-        member.leave(seq(7));
+        member.leave(seq(7), "Birds");
         assert!(member.rejoin(Role::Member, seq(1)));
         assert_eq!(member.intervals, vec![Interval { first: seq(1), last: None }]);
     }
@@ -183,7 +195,7 @@ mod tests {
         let mut member = Member::new(Role::Member, seq(1));
         let mut rejoined = 0;
         for round in 1..100 {
-            member.leave(seq(round * 10));
+            member.leave(seq(round * 10), "");
             if !member.rejoin(Role::Member, seq(round * 10 + 5)) {
                 break;
             }

@@ -20,7 +20,7 @@ use tokio::{sync::Semaphore, task::JoinSet, time::timeout};
 use super::{End, Session, Shared, end_of, watch::Watching};
 use crate::{
     auth::Identity,
-    fanout::SessionHandle,
+    fanout::{Newcomer, SessionHandle},
     limits::UNANSWERED_BYTES_PER_SESSION_MAX,
     transport::{
         frames::{FrameReader, varint},
@@ -66,7 +66,6 @@ async fn open(shared: &Arc<Shared>, connection: &Connection) -> Result<Session, 
         handle: Arc::clone(&handle),
         control_send,
         control,
-        expires_at: identity.expires_at,
         backlog_entries_max: u64::from(hello.backlog_entries_max).min(backlog_max),
         behind: VecDeque::new(),
         behind_more: false,
@@ -116,10 +115,17 @@ async fn register(
     if registration.revoked_before.is_some_and(|before| identity.issued_at <= before) {
         return Err(ErrorCode::TokenRevoked);
     }
-    let blocked = registration.blocked.into_iter().collect();
     let handle = shared
         .hub
-        .register(identity.user.clone(), hello.device_id, connection.clone(), blocked)
+        .register(Newcomer {
+            user: identity.user.clone(),
+            device: hello.device_id,
+            connection: connection.clone(),
+            client: hello.client.clone(),
+            connected_at: shared.log.now(),
+            expires_at: identity.expires_at,
+            blocked: registration.blocked.into_iter().collect(),
+        })
         .map_err(|_| ErrorCode::TooManySessions)?;
     // A revocation between the two would have found no session to end.
     let revoked = shared.log.revoked_before(&identity.user).await.map_err(|error| error.code());
@@ -144,7 +150,7 @@ impl Session {
             user_id: self.handle.identity.user.clone(),
             session: self.handle.identity.number,
             epoch: self.shared.epoch,
-            expires_at: self.expires_at,
+            expires_at: self.handle.expires_at(),
             server_time: now,
             backlog_entries_max: u32::try_from(self.backlog_entries_max).unwrap_or(u32::MAX),
             body_bytes_max: u32::try_from(limits::BODY_BYTES_MAX).unwrap_or(u32::MAX),

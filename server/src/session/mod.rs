@@ -25,7 +25,7 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use fulmar_protocol::{
     ConversationId, ErrorCode, Explanation, Frame, FrameDecoder, Generation, GoAway, PresenceState,
-    TimestampMs, TokenBucket, limits,
+    TokenBucket, limits,
 };
 use quinn::{RecvStream, SendStream};
 use tokio::{sync::Semaphore, task::JoinSet, time::Instant};
@@ -70,7 +70,6 @@ pub(crate) struct Session {
     handle: Arc<SessionHandle>,
     control_send: SendStream,
     control: FrameReader,
-    expires_at: TimestampMs,
     backlog_entries_max: u64,
     behind: VecDeque<Behind>,
     /// The inbox held more than `behind` does.
@@ -119,7 +118,7 @@ impl Session {
 
     /// The moment the token expires, on the runtime's clock.
     fn expiry(&self) -> Instant {
-        let left = self.expires_at.get().saturating_sub(self.shared.log.now().get());
+        let left = self.handle.expires_at().get().saturating_sub(self.shared.log.now().get());
         Instant::now() + Duration::from_millis(left)
     }
 

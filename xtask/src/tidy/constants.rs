@@ -1,5 +1,5 @@
-//! A constant stands in one place: limits of the protocol in `protocol/src/limits.rs`, and no
-//! constant twice with the same name and value.
+//! A constant stands in one place: limits of the protocol in `protocol/src/limits.rs`, and within a crate
+//! no constant twice with the same name and value.
 
 use std::collections::BTreeMap;
 
@@ -28,7 +28,8 @@ pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
             else {
                 continue;
             };
-            let earlier = seen.entry((name, value.trim())).or_insert(&file.path);
+            let krate = file.path.split_once("/src/").map_or("", |(krate, _)| krate);
+            let earlier = seen.entry((krate, name, value.trim())).or_insert(&file.path);
             if **earlier != file.path {
                 findings.push(Finding::at(
                     &file.path,
@@ -90,9 +91,10 @@ mod tests {
     #[test]
     fn a_constant_with_the_same_value_is_found_and_one_with_another_is_not() {
         let found =
-            messages(&[("a/src/a.rs", "const A_MAX: u8 = 3;\n"), ("b/src/b.rs", "const A_MAX: u8 = 3;\n")]);
-        assert_eq!(found, ["b/src/b.rs:1: A_MAX has the same value in a/src/a.rs"]);
-        let other = [("a/src/a.rs", "const A_MAX: u8 = 3;\n"), ("b/src/b.rs", "const A_MAX: u8 = 4;\n")];
-        assert!(messages(&other).is_empty());
+            messages(&[("a/src/a.rs", "const A_MAX: u8 = 3;\n"), ("a/src/b.rs", "const A_MAX: u8 = 3;\n")]);
+        assert_eq!(found, ["a/src/b.rs:1: A_MAX has the same value in a/src/a.rs"]);
+        for other in [("a/src/b.rs", "const A_MAX: u8 = 4;\n"), ("b/src/b.rs", "const A_MAX: u8 = 3;\n")] {
+            assert!(messages(&[("a/src/a.rs", "const A_MAX: u8 = 3;\n"), other]).is_empty(), "{other:?}");
+        }
     }
 }

@@ -7,6 +7,7 @@ mod allow_list;
 mod citations;
 mod code;
 mod constants;
+mod examples;
 mod links;
 mod manifests;
 mod mask;
@@ -51,6 +52,7 @@ const RULES: &[Rule] = &[
     manifests::check,
     links::check,
     spec::check,
+    examples::check,
     citations::check,
 ];
 

@@ -16,19 +16,31 @@
 
 use std::{
     fs::File,
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 
 use super::{
     folder::sync_folder,
+    overlay::OVERLAY_ROW_BYTES,
     stamp::{STAMP_KEY, Secret, parse as parse_stamp},
 };
-use crate::store::error::StoreError;
+use crate::store::{
+    error::StoreError,
+    limits::{BATCH_BYTES_MAX, TRANSACTION_BYTES_MAX},
+};
 
 const TAG_START: u8 = 1;
 const TAG_ITEM: u8 = 2;
 const TAG_END: u8 = 3;
 const TRAILER: [u8; 4] = *b"FJL\x03";
+
+/// More than one batch takes in a journal: a full batch, and one more transaction of rows that are so short
+/// that most is framing (of which the journal adds less to a row than the overlay counts for it).
+const BATCH_FRAMED_BYTES_MAX: usize = BATCH_BYTES_MAX + TRANSACTION_BYTES_MAX * (1 + OVERLAY_ROW_BYTES / 3);
+
+/// What is read on beyond that at a time.
+const READ_BYTES: usize = 4 * 1024 * 1024;
 
 /// From the start of a batch to its secret: start entry, header and key of the first item.
 const SECRET_OFFSET: usize = (1 + 4 + 8) + (1 + 1 + 1 + 8 + 2 + 4 + 4) + STAMP_KEY.len();
@@ -57,30 +69,91 @@ pub(super) fn settle(tree: &Path, secret: Secret) -> Result<Inspected, StoreErro
     }
     let mut last_number = None;
     for (index, path) in journals.iter().enumerate() {
-        let bytes = std::fs::read(path).map_err(|error| StoreError::folder(path, error))?;
-        let mut position = 0;
-        while let Some(batch) = bytes.get(position..).and_then(|rest| parse_batch(rest, secret)) {
-            if last_number.is_some_and(|last| batch.number != last + 1) {
-                let reason = format!("batch {} follows batch {}", batch.number, last_number.unwrap_or(0));
-                return Err(StoreError::damaged(path, reason));
-            }
-            last_number = Some(batch.number);
-            found.batches += 1;
-            position += batch.length;
-        }
-        let tail = without_trailing_zeros(bytes.get(position..).unwrap_or_default());
-        if tail.is_empty() {
-            continue;
-        }
-        let reason = || format!("no whole batch at byte {position}, but more behind it");
-        if index + 1 < journals.len() || holds_batch(tail, secret) {
-            return Err(StoreError::damaged(path, reason()));
-        }
-        tracing::warn!(journal = %path.display(), bytes = tail.len(), "cutting off a batch that was not synced");
-        found.torn_bytes += tail.len() as u64;
-        cut(path, position as u64).map_err(|error| StoreError::folder(path, error))?;
+        let is_last = index + 1 == journals.len();
+        let inspected = inspect(path, secret, is_last, &mut last_number);
+        let (batches, torn_bytes) = inspected.map_err(|problem| match problem {
+            Problem::Io(error) => StoreError::folder(path, error),
+            Problem::Damaged(reason) => StoreError::damaged(path, reason),
+        })?;
+        found.batches += batches;
+        found.torn_bytes += torn_bytes;
     }
     Ok(found)
+}
+
+enum Problem {
+    Io(io::Error),
+    Damaged(String),
+}
+
+impl From<io::Error> for Problem {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// Walks through one journal, and cuts off what is torn. Gives the number of batches and of torn bytes.
+fn inspect(
+    path: &Path,
+    secret: Secret,
+    is_last: bool,
+    last_number: &mut Option<u64>,
+) -> Result<(u64, u64), Problem> {
+    let mut window = Window::open(path)?;
+    let mut batches = 0;
+    while let Some(batch) = parse_batch(window.look()?, secret) {
+        if let Some(last) = last_number.filter(|last| batch.number != last + 1) {
+            return Err(Problem::Damaged(format!("batch {} follows batch {last}", batch.number)));
+        }
+        *last_number = Some(batch.number);
+        batches += 1;
+        window.advance(batch.length);
+    }
+    let position = window.position;
+    let tail = without_trailing_zeros(window.look()?);
+    if tail.is_empty() {
+        return Ok((batches, 0));
+    }
+    if !is_last || holds_batch(tail, secret) {
+        return Err(Problem::Damaged(format!("no whole batch at byte {position}, but more behind it")));
+    }
+    tracing::warn!(journal = %path.display(), bytes = tail.len(), "cutting off a batch that was not synced");
+    let torn_bytes = tail.len() as u64;
+    let file = File::options().write(true).open(path)?;
+    file.set_len(position)?;
+    file.sync_all()?;
+    Ok((batches, torn_bytes))
+}
+
+/// The part of a journal that matters next: as much as a batch may take, or all that is left.
+struct Window {
+    file: File,
+    buffer: Vec<u8>,
+    start: usize,
+    position: u64,
+    ended: bool,
+}
+
+impl Window {
+    fn open(path: &Path) -> io::Result<Self> {
+        Ok(Self { file: File::open(path)?, buffer: Vec::new(), start: 0, position: 0, ended: false })
+    }
+
+    fn look(&mut self) -> io::Result<&[u8]> {
+        if !self.ended && self.buffer.len() - self.start < BATCH_FRAMED_BYTES_MAX {
+            self.buffer.drain(..self.start);
+            self.start = 0;
+            let wanted = BATCH_FRAMED_BYTES_MAX + READ_BYTES - self.buffer.len();
+            let read = (&mut self.file).take(wanted as u64).read_to_end(&mut self.buffer)?;
+            self.ended = read < wanted;
+        }
+        Ok(self.buffer.get(self.start..).unwrap_or_default())
+    }
+
+    fn advance(&mut self, bytes: usize) {
+        self.start += bytes;
+        self.position += bytes as u64;
+    }
 }
 
 /// The journals in order: those left over from before a gap, and those in use.
@@ -106,12 +179,6 @@ fn list(tree: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>), StoreError> {
     let mut paths: Vec<_> = journals.into_iter().map(|(_, path)| path).collect();
     let used = paths.split_off(used_from);
     Ok((paths, used))
-}
-
-fn cut(path: &Path, length: u64) -> std::io::Result<()> {
-    let file = File::options().write(true).open(path)?;
-    file.set_len(length)?;
-    file.sync_all()
 }
 
 struct Batch {

@@ -14,6 +14,9 @@ use bytes::Bytes;
 
 use crate::store::{error::StoreError, range::KeyRange};
 
+/// What each row counts beyond its key and value, for the memory and the journal that it takes.
+pub(super) const OVERLAY_ROW_BYTES: usize = 24;
+
 /// Rows written (`Some`) and cleared (`None`), by key.
 #[derive(Debug, Default)]
 pub(super) struct Overlay {
@@ -27,11 +30,11 @@ impl Overlay {
     }
 
     pub(super) fn put(&mut self, key: Bytes, value: Option<Bytes>) {
-        self.bytes += key.len() + value.as_ref().map_or(0, Bytes::len);
+        self.bytes += OVERLAY_ROW_BYTES + key.len() + value.as_ref().map_or(0, Bytes::len);
         self.rows.insert(key, value);
     }
 
-    /// What was put in, in bytes of keys and values, overwritten ones included.
+    /// What was put in, in bytes, overwritten rows included.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }

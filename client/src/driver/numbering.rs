@@ -1,0 +1,136 @@
+//! Client seqs that change: when the server expects others, and when the device id is replaced.
+//!
+//! New numbers are in the state before anything is sent under them.
+
+use std::collections::BTreeMap;
+
+use fulmar_protocol::{ClientSeq, ConversationId, DeviceId, ErrorCode, LaneOpen, Renumbered};
+
+use crate::driver::Driver;
+use crate::driver::attempt::Lost;
+use crate::driver::journal::Effect;
+use crate::driver::tracked::Numbering;
+use crate::error::ClientError;
+use crate::limits;
+
+impl Driver {
+    /// Whether the server's next number is known; if not, a lane is asked for that tells it.
+    pub(super) fn numbering_known(&mut self, id: ConversationId) -> bool {
+        let now = self.now;
+        let Some(tracked) = self.conversations.get_mut(id) else { return false };
+        match tracked.numbering {
+            Numbering::Known => return true,
+            Numbering::Asked { until: Some(until) } if until <= now => {}
+            Numbering::Asked { until } => {
+                let until = until.unwrap_or(now + limits::NUMBERING_WAIT);
+                tracked.numbering = Numbering::Asked { until: Some(until) };
+                self.send_timers.insert((until, id));
+                self.await_receipts(id);
+                return false;
+            }
+        }
+        // No lane came: the server may not know the conversation at all. If it does, it refuses the numbers,
+        // and a new device id puts things right.
+        self.renumber(id, ClientSeq::FIRST);
+        false
+    }
+
+    /// A lane tells which number the server expects next of this device.
+    pub(super) fn take_numbering(&mut self, id: ConversationId, open: &LaneOpen) {
+        let Some(tracked) = self.conversations.get_mut(id) else { return };
+        let idle = tracked.outbox.is_empty() && tracked.storing.is_empty();
+        let behind = idle && open.next_client_seq > tracked.outbox.next_client_seq();
+        if behind || matches!(tracked.numbering, Numbering::Asked { .. }) {
+            self.renumber(id, open.next_client_seq);
+        }
+    }
+
+    /// Gives the sends of a conversation new numbers; they are sent once those are stored.
+    pub(super) fn renumber(&mut self, id: ConversationId, first: ClientSeq) {
+        let Some(tracked) = self.conversations.get_mut(id) else { return };
+        tracked.numbering = Numbering::Known;
+        let renumbered = tracked.outbox.renumber(first);
+        self.store_numbers(id, &renumbered);
+    }
+
+    /// Stores numbers that changed, of the outbox and of what is on its way into it.
+    pub(super) fn store_numbers(&mut self, id: ConversationId, renumbered: &[Renumbered]) {
+        let Some(tracked) = self.conversations.get_mut(id) else { return };
+        let mut next = tracked.outbox.next_client_seq();
+        let misplaced = tracked.storing.front().is_some_and(|first| first.client_seq != next);
+        for Renumbered { from, .. } in renumbered {
+            self.journal.clear_outbox(id, *from);
+        }
+        if misplaced {
+            tracked.storing.iter().for_each(|storing| self.journal.clear_outbox(id, storing.client_seq));
+        }
+        let mut waiters = BTreeMap::new();
+        for Renumbered { from, to } in renumbered {
+            if let Some(content) = tracked.unanswered(*to) {
+                self.journal.outbox(id, *to, &content);
+            }
+            waiters.extend(tracked.waiters.remove(from).map(|waiter| (*to, waiter)));
+        }
+        tracked.waiters.append(&mut waiters);
+        if misplaced {
+            for storing in &mut tracked.storing {
+                storing.client_seq = next;
+                next = next.next();
+                self.journal.outbox(id, storing.client_seq, &storing.content);
+                self.journal.then(Effect::Enqueued(id, storing.client_seq));
+            }
+        }
+        self.journal.conversation(id);
+        tracked.renumbering = tracked.renumbering.saturating_add(1);
+        self.journal.then(Effect::Renumbered(id));
+    }
+
+    pub(super) fn numbers_stored(&mut self, id: ConversationId) {
+        if let Some(tracked) = self.conversations.get_mut(id) {
+            tracked.renumbering = tracked.renumbering.saturating_sub(1);
+            self.sendable.insert(id);
+        }
+    }
+
+    /// When the outbox's next number went back, what is on its way into it is numbered anew.
+    pub(super) fn align_numbers(&mut self, id: ConversationId) {
+        let misplaced = self.conversations.get(id).is_some_and(|tracked| {
+            let next = tracked.outbox.next_client_seq();
+            tracked.storing.front().is_some_and(|first| first.client_seq != next)
+        });
+        if misplaced {
+            self.store_numbers(id, &[]);
+        }
+    }
+
+    /// The server knows this device's numbers for other bodies: the state is an old copy of itself. A new
+    /// device id starts afresh; it is stored before it is used.
+    pub(super) fn renew_device(&mut self) {
+        self.devices_renewed = self.devices_renewed.saturating_add(1);
+        if self.devices_renewed > limits::DEVICES_RENEWED_MAX {
+            let code = ErrorCode::ClientSeqReused;
+            let message = "again and again, with new device ids".to_owned();
+            return self.end(ClientError::Ended { code, message });
+        }
+        self.device = DeviceId::new(self.rng.octets());
+        tracing::warn!(device = %self.device, "the state is an old copy: going on as a new device");
+        self.journal.device(self.device);
+        self.recently_sent.clear();
+        self.renewing_device = true;
+        let reason = "the device id was replaced".to_owned();
+        self.lose(Lost::Passing(reason));
+        let ids: Vec<_> = self.conversations.iter_mut().map(|(id, _)| id).collect();
+        for id in ids {
+            if let Some(tracked) = self.conversations.get_mut(id) {
+                tracked.cursor_unsent = tracked.cursor.is_some();
+            }
+            self.renumber(id, ClientSeq::FIRST);
+        }
+        self.journal.then(Effect::DeviceRenewed);
+    }
+
+    pub(super) fn device_stored(&mut self) {
+        self.renewing_device = false;
+        self.told.device(self.device);
+    }
+}

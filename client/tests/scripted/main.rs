@@ -1,0 +1,11 @@
+//! The client against a server that follows a script: over real QUIC on loopback, with frames of the test's
+//! choosing.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+mod confirming;
+mod connecting;
+mod hostile;
+mod lifetime;
+mod receiving;
+mod sending;
+mod server;

@@ -1,0 +1,251 @@
+//! A process that writes to a store: what it does, and what must be there after it.
+//!
+//! The transactions are numbered by a row that each of them counts up, so their order is known, and what each
+//! does follows from its number alone. A state of the store is therefore right when it is exactly what the
+//! transactions 1 to n make of an empty one.
+
+use std::{
+    collections::BTreeMap,
+    io::Write,
+    path::Path,
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use fulmar_server::{KeyRange, Store, StoreError, StoreFault, StoreOptions, Transaction};
+use rand::{Rng, SeedableRng, rngs::StdRng};
+
+pub(crate) const COUNTER: &[u8] = b"n";
+
+const WRITERS: u64 = 16;
+
+/// One process's part.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plan {
+    /// Transactions to do.
+    pub(crate) transactions: u64,
+    /// Longest value.
+    pub(crate) value_bytes_max: usize,
+    pub(crate) write_buffer_bytes: u64,
+    pub(crate) compact_first: bool,
+    /// End in the middle of everything, without closing.
+    pub(crate) stop: bool,
+    pub(crate) fault: Option<StoreFault>,
+}
+
+impl Plan {
+    pub(crate) fn small(transactions: u64) -> Self {
+        Self {
+            transactions,
+            value_bytes_max: 60 * 1024,
+            write_buffer_bytes: 512 * 1024,
+            compact_first: false,
+            stop: false,
+            fault: None,
+        }
+    }
+
+    /// This test binary, told to be the process.
+    pub(crate) fn command(self) -> Command {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args([
+            "--exact",
+            "store_workload::process",
+            "--ignored",
+            "--nocapture",
+            "--test-threads",
+            "1",
+        ]);
+        command.env("FULMAR_PLAN", self.to_words());
+        command
+    }
+
+    fn to_words(self) -> String {
+        let fault = match self.fault {
+            None => 0,
+            Some(StoreFault::SkipSync) => 1,
+            Some(StoreFault::AnswerBeforeSync) => 2,
+            Some(other) => panic!("{other:?} is no fault for a workload"),
+        };
+        format!(
+            "{} {} {} {} {} {fault}",
+            self.transactions,
+            self.value_bytes_max,
+            self.write_buffer_bytes,
+            u8::from(self.compact_first),
+            u8::from(self.stop)
+        )
+    }
+
+    fn from_words(words: &str) -> Self {
+        let numbers: Vec<u64> = words.split(' ').map(|word| word.parse().unwrap()).collect();
+        Self {
+            transactions: numbers[0],
+            value_bytes_max: numbers[1].try_into().unwrap(),
+            write_buffer_bytes: numbers[2],
+            compact_first: numbers[3] == 1,
+            stop: numbers[4] == 1,
+            fault: [None, Some(StoreFault::SkipSync), Some(StoreFault::AnswerBeforeSync)]
+                [usize::try_from(numbers[5]).unwrap()],
+        }
+    }
+
+    fn options(self) -> StoreOptions {
+        let mut options = StoreOptions::default();
+        options.write_buffer_bytes = self.write_buffer_bytes;
+        options.fault = self.fault;
+        options
+    }
+}
+
+/// Not a test: the process that the tests run and record.
+#[test]
+#[ignore = "run by the other tests"]
+fn process() {
+    let Some(plan) = std::env::var_os("FULMAR_PLAN") else { return };
+    let plan = Plan::from_words(plan.to_str().unwrap());
+    let root = std::env::var_os("FULMAR_RECORD_ROOT").unwrap();
+    let folder = Path::new(&root).join("store");
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+    if plan.compact_first {
+        Store::compact(&folder, &plan.options(), |_| ()).unwrap();
+    }
+    let store = Store::open(&folder, plan.options()).unwrap();
+    runtime.block_on(write(&store, plan));
+    runtime.block_on(store.close());
+}
+
+async fn write(store: &Store, plan: Plan) {
+    let done = Arc::new(AtomicU64::new(0));
+    let writers: Vec<_> =
+        (0..WRITERS).map(|_| tokio::spawn(write_some(store.clone(), plan, done.clone()))).collect();
+    for writer in writers {
+        writer.await.unwrap();
+    }
+}
+
+async fn write_some(store: Store, plan: Plan, done: Arc<AtomicU64>) {
+    let acks = std::env::var_os("FULMAR_RECORD_ACKS").unwrap();
+    let mut acks = std::fs::File::options().append(true).open(acks).unwrap();
+    loop {
+        let before = done.fetch_add(1, Ordering::Relaxed);
+        if before >= plan.transactions {
+            if plan.stop {
+                acks.write_all(b"STOP").unwrap();
+            }
+            return;
+        }
+        let number = transact(&store, plan.value_bytes_max).await;
+        acks.write_all(&number.to_be_bytes()).unwrap();
+    }
+}
+
+/// Does the next transaction, and tells its number.
+pub(crate) async fn transact(store: &Store, value_bytes_max: usize) -> u64 {
+    let ran = store.run(move |tx| {
+        Box::pin(async move {
+            let count = tx.get(COUNTER).await?;
+            let number = count.map_or(0, |count| u64::from_be_bytes(count.as_ref().try_into().unwrap())) + 1;
+            tx.set(COUNTER, number.to_be_bytes().to_vec());
+            steps(number, value_bytes_max).into_iter().for_each(|step| step.apply(tx));
+            Ok::<_, StoreError>(number)
+        })
+    });
+    ran.await.unwrap()
+}
+
+enum Step {
+    Set(Vec<u8>, Vec<u8>),
+    Clear(Vec<u8>),
+    ClearRange(Vec<u8>, Vec<u8>),
+    ByteMax(Vec<u8>, Vec<u8>),
+}
+
+fn steps(number: u64, value_bytes_max: usize) -> Vec<Step> {
+    let mut rng = StdRng::seed_from_u64(number);
+    let key = |rng: &mut StdRng| vec![b'd', rng.random_range(0..200)];
+    let count = rng.random_range(1..5);
+    let mut steps: Vec<_> = (0..count)
+        .map(|_| match rng.random_range(0..10) {
+            0 => Step::Clear(key(&mut rng)),
+            1 => {
+                let start = rng.random_range(0..200);
+                Step::ClearRange(vec![b'd', start], vec![b'd', start + rng.random_range(0..10)])
+            }
+            2 => Step::ByteMax(b"m".to_vec(), rng.random::<[u8; 8]>().to_vec()),
+            _ => {
+                let large = rng.random_ratio(1, 6);
+                let length = rng.random_range(10..=if large { value_bytes_max } else { 400 });
+                let mut value = vec![0; length];
+                rng.fill(value.as_mut_slice());
+                Step::Set(key(&mut rng), value)
+            }
+        })
+        .collect();
+    // What a batch may not leave out.
+    steps.push(Step::Set([b"l".as_slice(), &number.to_be_bytes()].concat(), Vec::new()));
+    steps
+}
+
+impl Step {
+    fn apply(self, tx: &Transaction) {
+        match self {
+            Self::Set(key, value) => tx.set(&key, value),
+            Self::Clear(key) => tx.clear(&key),
+            Self::ClearRange(start, end) => tx.clear_range(start..end),
+            Self::ByteMax(key, value) => tx.byte_max(&key, value),
+        }
+    }
+}
+
+/// What the transactions 1 to `number` make of an empty store.
+#[derive(Debug)]
+pub(crate) struct Model {
+    pub(crate) rows: BTreeMap<Vec<u8>, Vec<u8>>,
+    number: u64,
+    value_bytes_max: usize,
+}
+
+impl Model {
+    pub(crate) fn new(value_bytes_max: usize) -> Self {
+        Self { rows: BTreeMap::new(), number: 0, value_bytes_max }
+    }
+
+    pub(crate) fn go_to(&mut self, number: u64) {
+        if number < self.number {
+            *self = Self::new(self.value_bytes_max);
+        }
+        while self.number < number {
+            self.number += 1;
+            self.rows.insert(COUNTER.to_vec(), self.number.to_be_bytes().to_vec());
+            for step in steps(self.number, self.value_bytes_max) {
+                match step {
+                    Step::Set(key, value) => drop(self.rows.insert(key, value)),
+                    Step::Clear(key) => drop(self.rows.remove(&key)),
+                    Step::ClearRange(start, end) => self.rows.retain(|key, _| *key < start || *key >= end),
+                    Step::ByteMax(key, value) => {
+                        if self.rows.get(&key).is_none_or(|present| *present < value) {
+                            self.rows.insert(key, value);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Every row of a store.
+pub(crate) async fn everything(store: &Store) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, StoreError> {
+    let snapshot = store.snapshot();
+    let mut rows = BTreeMap::new();
+    let mut range = KeyRange::all();
+    loop {
+        let page = snapshot.range(&range, 500, false).await?;
+        let Some((last, _)) = page.last() else { return Ok(rows) };
+        range = range.after(last);
+        rows.extend(page.into_iter().map(|(key, value)| (key.to_vec(), value.to_vec())));
+    }
+}
