@@ -70,13 +70,14 @@ impl Hub {
     /// Also returns the older session, if there was one: nothing of it may be appended after the first send
     /// of the new one, so the newcomer waits until it has finished.
     pub(crate) fn register(&self, newcomer: Newcomer) -> Result<Registered, RegisterError> {
-        let number = SessionNumber::new(self.next_number.fetch_add(1, Ordering::Relaxed));
         let Newcomer { user, device, connection, client, connected_at, expires_at, blocked } = newcomer;
         let tag = DeviceTag::of(&device);
-        let identity = SessionIdentity { number, user: user.clone(), device, tag, client, connected_at };
         let metrics = Arc::clone(&self.metrics);
-        let session = Arc::new(SessionHandle::new(identity, connection, blocked, expires_at, metrics));
         let mut users = self.users.write();
+        // Under the lock: of two sessions of one device the one with the higher number is the newer.
+        let number = SessionNumber::new(self.next_number.fetch_add(1, Ordering::Relaxed));
+        let identity = SessionIdentity { number, user: user.clone(), device, tag, client, connected_at };
+        let session = Arc::new(SessionHandle::new(identity, connection, blocked, expires_at, metrics));
         let sessions = users.entry(user).or_default();
         if let Some(older) = sessions.iter_mut().find(|older| older.identity.device == device) {
             older.end(ErrorCode::SessionReplaced);

@@ -1,8 +1,8 @@
 //! A send lane: the sends of one device to one conversation, and their answers on the same stream.
 //!
-//! Answers leave in the order of the sends. At most `UNANSWERED_SENDS_MAX` sends are unanswered and their
-//! bytes have a session-wide bound; beyond either the stream is not read, and QUIC's flow control tells
-//! the client. The lane ends when the client ends it; its sends, once queued, are carried out regardless.
+//! Answers leave in the order of the sends. At most `UNANSWERED_SENDS_MAX` sends are unanswered: one more
+//! resets the lane. Their bytes have a session-wide bound, beyond which the stream is not read and QUIC's flow
+//! control tells the client. The lane ends when the client ends it; its sends, once queued, are carried out regardless.
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -74,7 +74,6 @@ impl SendLane {
     async fn run(&mut self) -> Result<(), End> {
         let mut open = true;
         while open || !self.answers.is_empty() {
-            let may_read = open && self.answers.len() < limits::UNANSWERED_SENDS_MAX;
             tokio::select! {
                 biased;
                 frame = next_answer(&mut self.answers) => {
@@ -83,8 +82,13 @@ impl SendLane {
                         return Ok(());
                     }
                 }
-                frame = self.stream.reader.next(), if may_read => match frame {
-                    Ok(Some(Frame::Send(send))) => self.send(send).await,
+                frame = self.stream.reader.next(), if open => match frame {
+                    Ok(Some(Frame::Send(send))) => {
+                        if self.answers.len() >= limits::UNANSWERED_SENDS_MAX {
+                            return self.stream.refuse_lane(ErrorCode::TooManyUnanswered);
+                        }
+                        self.send(send).await;
+                    }
                     Ok(Some(_)) => return Err(ErrorCode::FrameUnexpected),
                     Ok(None) => open = false,
                     Err(error) if error.is_reset() => open = false,
