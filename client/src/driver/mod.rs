@@ -73,7 +73,7 @@ pub(crate) struct Driver {
     told: Told,
     journal: Journal,
     clock: Clock,
-    /// The time of this turn.
+    /// The time of this turn: when its wait ended.
     now: Instant,
     rng: Rng,
 
@@ -121,12 +121,13 @@ impl Driver {
     /// Runs until the client is closed or its last handle is dropped.
     pub(crate) async fn run(mut self) {
         loop {
-            self.now = self.clock.now();
             self.pump();
             if self.is_closed() {
                 break;
             }
-            match self.next_turn().await {
+            let turn = self.next_turn().await;
+            self.now = self.clock.now();
+            match turn {
                 Turn::Cancelled | Turn::Command(None) => break,
                 Turn::Committed(Ok(effects)) => self.take_effects(effects),
                 Turn::Committed(Err(error)) => self.end(error),

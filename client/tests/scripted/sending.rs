@@ -91,6 +91,24 @@ async fn an_answer_that_comes_twice_changes_nothing() {
 }
 
 #[tokio::test]
+async fn entries_put_in_together_keep_their_order() {
+    let server = Server::start();
+    let folder = tempfile::tempdir().unwrap();
+    let state = State::directory(folder.path()).unwrap();
+    let (client, _events, peer) = server.connect(server.client().state(state)).await;
+    let bob = client.direct(&user("bob")).unwrap();
+    let sendings = bob.enqueue_all((1..=500).map(|n| text(&n.to_string()))).await.unwrap();
+    assert!(sendings.iter().map(|sending| sending.client_seq().get()).eq(1..=500));
+    let mut lane = peer.send_lane().await;
+    for n in 1..=500 {
+        assert_eq!(text_of(&lane.accept(n).await.content), n.to_string());
+    }
+    for sending in sendings {
+        soon("an answer", sending).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn the_outbox_survives_a_restart_of_the_app() {
     let server = Server::start();
     let folder = tempfile::tempdir().unwrap();
