@@ -211,6 +211,7 @@ impl Driver {
         for effect in effects {
             match effect {
                 Effect::Enqueued(id, client_seq) => self.entry_stored(id, client_seq),
+                Effect::Settled(id, lowest) => self.settled(id, lowest),
                 Effect::Renumbered(id) => self.numbers_stored(id),
                 Effect::Prepared(prepared) => self.send_confirm(prepared),
                 Effect::DeviceRenewed => self.device_stored(),

@@ -165,8 +165,19 @@ impl Driver {
             frames.push(Frame::Send(send));
         }
         let sent = frames.len().saturating_sub(opening);
+        if tracked.outbox.waits_for_settling() {
+            self.journal.hurry();
+        }
         if !frames.is_empty() {
             session.write_sends(id, frames, sent, now);
+        }
+    }
+
+    /// The state holds no answered send any more: the window moves on.
+    pub(super) fn settled(&mut self, id: ConversationId, lowest: ClientSeq) {
+        if let Some(tracked) = self.conversations.get_mut(id) {
+            tracked.outbox.settle(lowest);
+            self.sendable.insert(id);
         }
     }
 
@@ -211,7 +222,7 @@ impl Driver {
         tracked.backoff.reset();
         tracked.setbacks = 0;
         self.outbox_bytes = self.outbox_bytes.saturating_sub(item.content.len());
-        self.journal.clear_outbox(id, item.client_seq);
+        self.journal.answered(id, item.client_seq, &mut tracked.outbox);
         if let Some(waiter) = tracked.waiters.remove(&item.client_seq) {
             let answer = Accepted { client_seq: item.client_seq, seq: accepted.seq, at: accepted.at };
             let _ = waiter.send(Ok(answer));

@@ -8,6 +8,6 @@ mod hub;
 mod presence;
 mod session_handle;
 
-pub(crate) use hub::{Hub, Newcomer};
+pub(crate) use hub::{Hub, Newcomer, Registered};
 pub(crate) use presence::Presence;
 pub(crate) use session_handle::{LaneSignal, SessionHandle, SessionIdentity};

@@ -132,6 +132,7 @@ pub(crate) struct SessionHandle {
     wake: Notify,
     ended: CancellationToken,
     end_code: OnceLock<ErrorCode>,
+    finished: CancellationToken,
     datagrams: Mutex<TokenBucket>,
     expires_at_ms: AtomicU64,
     metrics: Arc<Metrics>,
@@ -154,6 +155,7 @@ impl SessionHandle {
             wake: Notify::new(),
             ended: CancellationToken::new(),
             end_code: OnceLock::new(),
+            finished: CancellationToken::new(),
             datagrams: Mutex::new(TokenBucket::new(Rate::per_second(
                 DATAGRAM_BYTES_PER_SECOND,
                 DATAGRAM_BYTES_BURST,
@@ -190,6 +192,16 @@ impl SessionHandle {
     pub(crate) async fn ended(&self) -> ErrorCode {
         self.ended.cancelled().await;
         self.end_code.get().copied().unwrap_or(ErrorCode::NoError)
+    }
+
+    /// The session has stopped: none of its lanes submits anything any more.
+    pub(crate) fn set_finished(&self) {
+        self.finished.cancel();
+    }
+
+    /// Resolves when the session has stopped. Cancel safe.
+    pub(crate) async fn finished(&self) {
+        self.finished.cancelled().await;
     }
 
     /// Leaves news. Never waits.

@@ -233,6 +233,7 @@ impl Session {
         self.unwatch();
         self.shared.hub.unregister(&self.handle);
         self.tasks.shutdown().await;
+        self.handle.set_finished();
         self.handle.connection().close(varint(code), code.name().as_bytes());
     }
 }

@@ -21,7 +21,7 @@ use tokio::sync::oneshot;
 use super::{End, end_of, requests::ClientStream};
 use crate::{
     limits::UNANSWERED_BYTES_PER_SESSION_MAX,
-    log::{Conversation, LogError, PendingSend, SendOutcome, SendRequest, Sender},
+    log::{Conversation, LaneState, LogError, PendingSend, SendOutcome, SendRequest, Sender},
 };
 
 /// Conversations for which this session has a send lane: at most one each.
@@ -39,6 +39,7 @@ pub(super) struct SendLane {
     peer: Option<UserId>,
     sender: Sender,
     answers: VecDeque<Answer>,
+    state: Arc<LaneState>,
     /// The conversation did not exist when last asked: the first send starts it, and is counted.
     starts_conversation: bool,
 }
@@ -62,6 +63,7 @@ impl SendLane {
             peer: open.peer,
             sender: Sender { user: identity.user, device: identity.device, tag: identity.tag },
             answers: VecDeque::new(),
+            state: Arc::default(),
             starts_conversation: matches!(head, Ok(None)),
         };
         let result = lane.run().await;
@@ -118,6 +120,7 @@ impl SendLane {
             parsed: Content::decode(&send.content).map_err(|error| error.code()),
             content: send.content,
             peer: self.peer.clone(),
+            lane: Arc::clone(&self.state),
         };
         let size = request.content.len().clamp(1, UNANSWERED_BYTES_PER_SESSION_MAX);
         let size = u32::try_from(size).unwrap_or(u32::MAX);
