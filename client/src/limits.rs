@@ -42,6 +42,11 @@ pub(crate) const SEND_ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 pub(crate) const REFUSALS_IN_A_ROW_MAX: u32 = 256;
 /// Entries fetched at once when the content of an own entry is not known any more.
 pub(crate) const OWN_FETCH_ENTRIES: u32 = 16;
+/// Conversations watched only because receipts are awaited in them: a watched lane stays open, and there are
+/// 64 streams for all. In further ones receipts come with the next news.
+pub(crate) const RECEIPTS_WATCHED_MAX: usize = 16;
+/// After a change of network the server must answer within this, or the connection is given up.
+pub(crate) const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Pings without an answer. One more fails.
 pub(crate) const PINGS_MAX: usize = 64;
 /// Requests (history, inbox, roster and so on) under way at once. The next caller waits.

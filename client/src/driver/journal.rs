@@ -4,9 +4,9 @@
 //! While the writer has much before it the journal gathers on, so that a slow disk makes larger batches, not a
 //! longer queue.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
-use fulmar_protocol::{ClientSeq, ConversationId, DeviceId, Epoch, UserId};
+use fulmar_protocol::{ClientSeq, ConversationId, DeviceId, Epoch, Outbox, UserId};
 use tokio::time::Instant;
 
 use crate::driver::confirming::Prepared;
@@ -18,14 +18,14 @@ use crate::state::{Batch, ConversationRow, Store, Ticket};
 pub(super) enum Effect {
     /// The entry goes into its outbox.
     Enqueued(ConversationId, ClientSeq),
+    /// The state holds no send of the conversation below this number any more.
+    Settled(ConversationId, ClientSeq),
     /// The conversation's new numbers may be used.
     Renumbered(ConversationId),
     /// Cursors and read marks may be told to the server.
     Prepared(Prepared),
     /// The new device id may be used.
     DeviceRenewed,
-    /// The sends before this number are no longer in the state.
-    Cleared(ConversationId, ClientSeq),
 }
 
 /// The journal. Call [`Journal::flush`] at the end of each turn, with the rows of what changed.
@@ -34,6 +34,8 @@ pub(super) struct Journal {
     batch: Batch,
     effects: Vec<Effect>,
     conversations: HashSet<ConversationId>,
+    /// The lowest number without an answer, where one was answered since the last batch.
+    settling: HashMap<ConversationId, ClientSeq>,
     urgent: bool,
     lazy_since: Option<Instant>,
     under_way: VecDeque<(Ticket, Vec<Effect>)>,
@@ -46,6 +48,7 @@ impl Journal {
             batch: Batch::default(),
             effects: Vec::new(),
             conversations: HashSet::new(),
+            settling: HashMap::new(),
             urgent: false,
             lazy_since: None,
             under_way: VecDeque::new(),
@@ -78,6 +81,22 @@ impl Journal {
         self.change(|batch| batch.clear_outbox(id, client_seq));
     }
 
+    /// A send was answered, and taken out of the outbox: it goes from the state too, and then, or at once
+    /// without a disk, the window moves on.
+    pub(super) fn answered(&mut self, id: ConversationId, client_seq: ClientSeq, outbox: &mut Outbox) {
+        if self.store.keeps() {
+            self.clear_outbox(id, client_seq);
+            self.settling.insert(id, outbox.lowest_unanswered());
+        } else {
+            outbox.settle(outbox.lowest_unanswered());
+        }
+    }
+
+    /// Somebody waits for what is gathered.
+    pub(super) fn hurry(&mut self) {
+        self.urgent = true;
+    }
+
     pub(super) fn forget_conversation(&mut self, id: ConversationId) {
         self.conversations.remove(&id);
         self.change(|batch| batch.forget_conversation(id));
@@ -94,18 +113,6 @@ impl Journal {
     pub(super) fn then(&mut self, effect: Effect) {
         self.effects.push(effect);
         self.urgent = true;
-    }
-
-    /// As [`Journal::then`], for what can wait for company.
-    pub(super) fn then_at_leisure(&mut self, effect: Effect) {
-        self.effects.push(effect);
-        // Nothing is written without a state: it is durable at once.
-        self.urgent |= !self.store.keeps();
-    }
-
-    /// Somebody waits for what is gathered, if anything is.
-    pub(super) fn hurry(&mut self) {
-        self.urgent |= !self.effects.is_empty();
     }
 
     /// When the gathered changes are due, if there are any that nobody waits for.
@@ -135,7 +142,8 @@ impl Journal {
         }
         self.urgent = false;
         self.lazy_since = None;
-        let effects = std::mem::take(&mut self.effects);
+        let mut effects = std::mem::take(&mut self.effects);
+        effects.extend(self.settling.drain().map(|(id, lowest)| Effect::Settled(id, lowest)));
         let ticket = self.store.submit(std::mem::take(&mut self.batch));
         if self.store.is_durable(ticket) {
             return effects;

@@ -72,6 +72,10 @@ impl Driver {
                 session.leave_at = None;
                 session.close(ErrorCode::NoError, "asked to come back");
             }
+            Phase::Up(session) if session.probe_until.is_some_and(|until| until <= self.now) => {
+                session.probe_until = None;
+                session.close(ErrorCode::NoError, "no sign of life");
+            }
             Phase::Up(session) if session.token_refresh_at.is_some_and(|at| at <= self.now) => {
                 session.token_refresh_at = None;
                 let source = self.settings.token.clone();
@@ -91,7 +95,9 @@ impl Driver {
         match &self.phase {
             Phase::Waiting { .. } if self.renewing_device => None,
             Phase::Waiting { retry_at } => Some(*retry_at),
-            Phase::Up(session) => [session.leave_at, session.token_refresh_at].into_iter().flatten().min(),
+            Phase::Up(session) => {
+                [session.leave_at, session.token_refresh_at, session.probe_until].into_iter().flatten().min()
+            }
             Phase::Connecting(_) | Phase::Ended => None,
         }
     }
@@ -185,7 +191,7 @@ impl Driver {
     fn close_down(&mut self, mut session: Session, lost: &Lost) {
         self.confirm_lost(session.confirm.take());
         self.lanes_lost();
-        for (_, reply) in session.pings.drain() {
+        for reply in session.pings.drain().filter_map(|(_, reply)| reply) {
             let _ = reply.send(Err(ClientError::ConnectionLost { cause: lost.to_string() }));
         }
         self.presence_lost();

@@ -80,7 +80,6 @@ impl Driver {
                 self.journal.then(Effect::Enqueued(id, storing.client_seq));
             }
         }
-        tracked.renumbered();
         self.journal.conversation(id);
         tracked.renumbering = tracked.renumbering.saturating_add(1);
         self.journal.then(Effect::Renumbered(id));

@@ -161,17 +161,23 @@ impl Driver {
             frames.push(Frame::SendOpen(SendOpen { conversation_id: id, peer: tracked.peer.clone() }));
         }
         let opening = frames.len();
-        let bound = tracked.send_bound();
-        while let Some(send) = tracked.outbox.poll_send_before(elapsed, bound) {
+        while let Some(send) = tracked.outbox.poll_send(elapsed) {
             frames.push(Frame::Send(send));
         }
-        if tracked.lowest_unanswered() > tracked.stored_from && tracked.outbox.next_client_seq() > bound {
-            // What is answered must leave the state before more can be sent.
+        let sent = frames.len().saturating_sub(opening);
+        if tracked.outbox.waits_for_settling() {
             self.journal.hurry();
         }
-        let sent = frames.len().saturating_sub(opening);
         if !frames.is_empty() {
             session.write_sends(id, frames, sent, now);
+        }
+    }
+
+    /// The state holds no answered send any more: the window moves on.
+    pub(super) fn settled(&mut self, id: ConversationId, lowest: ClientSeq) {
+        if let Some(tracked) = self.conversations.get_mut(id) {
+            tracked.outbox.settle(lowest);
+            self.sendable.insert(id);
         }
     }
 
@@ -216,8 +222,7 @@ impl Driver {
         tracked.backoff.reset();
         tracked.setbacks = 0;
         self.outbox_bytes = self.outbox_bytes.saturating_sub(item.content.len());
-        self.journal.clear_outbox(id, item.client_seq);
-        self.journal.then_at_leisure(Effect::Cleared(id, tracked.lowest_unanswered()));
+        self.journal.answered(id, item.client_seq, &mut tracked.outbox);
         if let Some(waiter) = tracked.waiters.remove(&item.client_seq) {
             let answer = Accepted { client_seq: item.client_seq, seq: accepted.seq, at: accepted.at };
             let _ = waiter.send(Ok(answer));
@@ -226,17 +231,6 @@ impl Driver {
         self.expect_receipts(id, accepted.seq);
         self.sendable.insert(id);
         Ok(())
-    }
-
-    /// The state holds no send before this number any more.
-    pub(super) fn answered_cleared(&mut self, id: ConversationId, number: ClientSeq) {
-        if let Some(tracked) = self.conversations.get_mut(id)
-            && tracked.stored_from < number
-            && number <= tracked.lowest_unanswered()
-        {
-            tracked.stored_from = number;
-            self.sendable.insert(id);
-        }
     }
 
     /// An own entry is in the log; how far the others have it is of interest from now on.

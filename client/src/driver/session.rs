@@ -44,7 +44,9 @@ pub(super) struct Session {
     /// The Confirm that was not answered yet.
     pub(super) confirm: Option<UnderWay>,
     pub(super) batches: u64,
-    pub(super) pings: HashMap<u64, Reply<()>>,
+    pub(super) pings: HashMap<u64, Option<Reply<()>>>,
+    /// A sign of life must come by then.
+    pub(super) probe_until: Option<Instant>,
     pub(super) pings_sent: u64,
     pub(super) token_refresh_at: Option<Instant>,
     /// The server asked to be left at this time.
@@ -83,6 +85,7 @@ impl Session {
             confirm: None,
             batches: 0,
             pings: HashMap::new(),
+            probe_until: None,
             pings_sent: 0,
             token_refresh_at: None,
             leave_at: None,

@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use bytes::Bytes;
-use fulmar_protocol::limits::UNANSWERED_SENDS_MAX;
 use fulmar_protocol::{
     ClientSeq, ConversationId, CursorState, LaneOpen, Outbox, OutboxLimits, ReadProgress, ReadState, Seq,
     SeqRange, UserId, UserMarks,
@@ -27,8 +26,6 @@ pub(super) struct Tracked {
 
     /// What is in the state and has no answer.
     pub(super) outbox: Outbox,
-    /// The lowest number of a send that the state may still hold, answered or not.
-    pub(super) stored_from: ClientSeq,
     /// What is on its way to the state, with the numbers that follow those of the outbox.
     pub(super) storing: VecDeque<Storing>,
     /// Calls that wait for room.
@@ -65,10 +62,6 @@ pub(super) struct Tracked {
     marks: HashMap<UserId, (Seq, Seq)>,
 }
 
-fn lowest(outbox: &Outbox) -> ClientSeq {
-    outbox.items().next().map_or(outbox.next_client_seq(), |item| item.client_seq)
-}
-
 /// An entry on its way to the state.
 pub(super) struct Storing {
     pub(super) client_seq: ClientSeq,
@@ -95,7 +88,6 @@ impl Tracked {
         Self {
             peer: None,
             touched: 0,
-            stored_from: lowest(&outbox),
             outbox,
             storing: VecDeque::new(),
             waiting: VecDeque::new(),
@@ -147,22 +139,6 @@ impl Tracked {
     /// The number of the next new entry.
     pub(super) fn next_client_seq(&self) -> ClientSeq {
         self.storing.back().map_or(self.outbox.next_client_seq(), |last| last.client_seq.next())
-    }
-
-    /// The numbers were changed: what is stored begins with the lowest of them.
-    pub(super) fn renumbered(&mut self) {
-        self.stored_from = lowest(&self.outbox);
-    }
-
-    /// The lowest number without an answer.
-    pub(super) fn lowest_unanswered(&self) -> ClientSeq {
-        lowest(&self.outbox)
-    }
-
-    /// The first number that must wait until the state has forgotten more of what was answered.
-    pub(super) fn send_bound(&self) -> ClientSeq {
-        let most = u64::try_from(UNANSWERED_SENDS_MAX).unwrap_or(u64::MAX);
-        ClientSeq::new(self.stored_from.get().saturating_add(most))
     }
 
     /// Whether the outbox takes another entry.

@@ -193,6 +193,20 @@ async fn a_ping_is_answered_or_fails_with_the_connection() {
 }
 
 #[tokio::test]
+async fn a_connection_that_did_not_survive_a_change_of_network_is_given_up_soon() {
+    let server = Server::start();
+    let (client, mut events, mut peer) = server.connected().await;
+    client.network_changed().await.unwrap();
+    let Frame::Ping(_) = peer.next_control().await else { panic!("no probe") };
+    // No answer.
+    next_event(&mut events, "offline", |event| {
+        matches!(event, Event::Status(Status::Offline { .. })).then_some(())
+    })
+    .await;
+    server.session().await;
+}
+
+#[tokio::test]
 async fn the_state_of_another_user_is_refused() {
     let server = Server::start();
     let folder = tempfile::tempdir().unwrap();

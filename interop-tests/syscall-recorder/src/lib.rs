@@ -5,13 +5,15 @@
 //! - `FULMAR_RECORD_ROOT`: the folder, which exists;
 //! - `FULMAR_RECORD_TRACE`: the file that the trace is appended to, not below the root;
 //! - `FULMAR_RECORD_ACKS`: a file that exists, not below the root. What the process writes to it goes into the
-//!   trace as an acknowledgement. The acknowledgement [`STOP`](state::STOP) ends the process at once, without
-//!   another file operation.
+//!   trace as an acknowledgement.
+//!
+//! With `FULMAR_RECORD_SPACE`, writes below the root fail as on a full disk after that many bytes. With
+//! `FULMAR_RECORD_STOP_AFTER`, the process ends at once after that many records, as if it was killed.
 //!
 //! Invariants:
 //! - Operations that change something are recorded under one lock together with being done, so the trace has
-//!   them in an order that really happened. A sync is recorded as begun and as ended, and runs unlocked: it
-//!   covers what was recorded before it began.
+//!   them in an order that really happened. A sync is recorded as begun and as ended, others run
+//!   in between, and it covers what was recorded before it began. It is not really done.
 //! - What cannot be recorded (shared writable mappings, hard links, copies inside the kernel) is recorded as
 //!   forbidden, and the replayer refuses the trace.
 //! - Every operation is done by a raw system call, so nothing here calls itself.

@@ -11,9 +11,6 @@ use std::{
     sync::{Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
-/// The acknowledgement that ends the process at once.
-pub(crate) const STOP: &[u8] = b"STOP";
-
 pub(crate) struct Recorder {
     /// Inodes of the files and folders below the root, itself included.
     below: HashSet<u64>,
@@ -21,6 +18,10 @@ pub(crate) struct Recorder {
     acks: u64,
     trace: c_int,
     next_sync: u64,
+    /// Bytes that may still be written.
+    space: u64,
+    /// Records until the process is ended.
+    stop_after: u64,
 }
 
 /// A record to be.
@@ -72,7 +73,16 @@ impl Recorder {
         let trace = unsafe { libc::syscall(libc::SYS_openat, libc::AT_FDCWD, trace.as_ptr(), flags, 0o600) };
         let trace = c_int::try_from(trace).ok().filter(|fd| *fd >= 0).ok_or(std::io::ErrorKind::Other)?;
         let acks = std::fs::metadata(acks)?.ino();
-        let mut recorder = Self { below: HashSet::new(), device: metadata.dev(), acks, trace, next_sync: 0 };
+        let limit = |name| std::env::var(name).ok().and_then(|limit| limit.parse().ok()).unwrap_or(u64::MAX);
+        let mut recorder = Self {
+            below: HashSet::new(),
+            device: metadata.dev(),
+            acks,
+            trace,
+            next_sync: 0,
+            space: limit("FULMAR_RECORD_SPACE"),
+            stop_after: limit("FULMAR_RECORD_STOP_AFTER"),
+        };
         recorder.find_below(root)?;
         recorder.append(Record::new(b'S').number(metadata.ino()));
         Ok(recorder)
@@ -100,6 +110,12 @@ impl Recorder {
                 None => std::process::abort(),
             }
         }
+        self.stop_after -= 1;
+        if self.stop_after == 0 {
+            // The lock is held, so nobody else can do anything that is not recorded.
+            // SAFETY: exit_group has no requirement; the process ends here.
+            unsafe { libc::syscall(libc::SYS_exit_group, 0) };
+        }
     }
 
     pub(crate) fn is_acks(&self, inode: u64) -> bool {
@@ -124,18 +140,18 @@ impl Recorder {
         self.append(Record::new(b'F').bytes(what.as_bytes()));
     }
 
+    /// Whether the disk, as the process shall see it, has room.
+    pub(crate) fn has_space(&self) -> bool {
+        self.space > 0
+    }
+
+    pub(crate) fn use_space(&mut self, bytes: u64) {
+        self.space = self.space.saturating_sub(bytes);
+    }
+
     pub(crate) fn next_sync(&mut self) -> u64 {
         self.next_sync += 1;
         self.next_sync
-    }
-
-    /// An acknowledgement. The one that says stop ends the process while nobody else can do anything.
-    pub(crate) fn acknowledge(&mut self, bytes: &[u8]) {
-        self.append(Record::new(b'A').bytes(bytes));
-        if bytes == STOP {
-            // SAFETY: exit_group has no requirement; the process ends here.
-            unsafe { libc::syscall(libc::SYS_exit_group, 0) };
-        }
     }
 }
 

@@ -15,7 +15,7 @@ use std::{
     },
 };
 
-use fulmar_server::{KeyRange, Store, StoreError, StoreFault, StoreOptions, Transaction};
+use fulmar_server::{Health, KeyRange, RunError, Store, StoreError, StoreFault, StoreOptions, Transaction};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
 pub(crate) const COUNTER: &[u8] = b"n";
@@ -31,9 +31,11 @@ pub(crate) struct Plan {
     pub(crate) value_bytes_max: usize,
     pub(crate) write_buffer_bytes: u64,
     pub(crate) compact_first: bool,
-    /// End in the middle of everything, without closing.
-    pub(crate) stop: bool,
+    /// File operations after which it is killed.
+    pub(crate) stop_after: Option<u64>,
     pub(crate) fault: Option<StoreFault>,
+    /// Bytes that it may write before the disk is full.
+    pub(crate) space: Option<u64>,
 }
 
 impl Plan {
@@ -43,8 +45,9 @@ impl Plan {
             value_bytes_max: 60 * 1024,
             write_buffer_bytes: 512 * 1024,
             compact_first: false,
-            stop: false,
+            stop_after: None,
             fault: None,
+            space: None,
         }
     }
 
@@ -60,6 +63,12 @@ impl Plan {
             "1",
         ]);
         command.env("FULMAR_PLAN", self.to_words());
+        if let Some(stop_after) = self.stop_after {
+            command.env("FULMAR_RECORD_STOP_AFTER", stop_after.to_string());
+        }
+        if let Some(space) = self.space {
+            command.env("FULMAR_RECORD_SPACE", space.to_string());
+        }
         command
     }
 
@@ -71,12 +80,12 @@ impl Plan {
             Some(other) => panic!("{other:?} is no fault for a workload"),
         };
         format!(
-            "{} {} {} {} {} {fault}",
+            "{} {} {} {} {fault} {}",
             self.transactions,
             self.value_bytes_max,
             self.write_buffer_bytes,
             u8::from(self.compact_first),
-            u8::from(self.stop)
+            self.space.unwrap_or(0)
         )
     }
 
@@ -87,9 +96,10 @@ impl Plan {
             value_bytes_max: numbers[1].try_into().unwrap(),
             write_buffer_bytes: numbers[2],
             compact_first: numbers[3] == 1,
-            stop: numbers[4] == 1,
+            stop_after: None,
             fault: [None, Some(StoreFault::SkipSync), Some(StoreFault::AnswerBeforeSync)]
-                [usize::try_from(numbers[5]).unwrap()],
+                [usize::try_from(numbers[4]).unwrap()],
+            space: Some(numbers[5]).filter(|space| *space > 0),
         }
     }
 
@@ -115,6 +125,9 @@ fn process() {
     }
     let store = Store::open(&folder, plan.options()).unwrap();
     runtime.block_on(write(&store, plan));
+    if plan.space.is_some() {
+        runtime.block_on(assert_failed_but_readable(&store, plan));
+    }
     runtime.block_on(store.close());
 }
 
@@ -133,18 +146,36 @@ async fn write_some(store: Store, plan: Plan, done: Arc<AtomicU64>) {
     loop {
         let before = done.fetch_add(1, Ordering::Relaxed);
         if before >= plan.transactions {
-            if plan.stop {
-                acks.write_all(b"STOP").unwrap();
-            }
             return;
         }
-        let number = transact(&store, plan.value_bytes_max).await;
+        let number = match transact(&store, plan.value_bytes_max).await {
+            Ok(number) => number,
+            Err(RunError::Store(StoreError::Failed { .. })) if plan.space.is_some() => return,
+            Err(error) => panic!("{error}"),
+        };
         acks.write_all(&number.to_be_bytes()).unwrap();
     }
 }
 
+/// What a full disk must lead to: no more writes, and reads at the last good state.
+async fn assert_failed_but_readable(store: &Store, plan: Plan) {
+    let reason = match store.health() {
+        Health::Failed { reason } => reason,
+        other => panic!("the disk is full, but the store is {other:?}"),
+    };
+    assert!(reason.contains("failed"), "{reason}");
+    let rows = everything(store).await.unwrap();
+    let mut model = Model::new(plan.value_bytes_max);
+    model.go_to(count(&rows));
+    assert!(rows == model.rows, "not what the first {} transactions make", count(&rows));
+}
+
+pub(crate) fn count(rows: &BTreeMap<Vec<u8>, Vec<u8>>) -> u64 {
+    rows.get(COUNTER).map_or(0, |count| u64::from_be_bytes(count.as_slice().try_into().unwrap()))
+}
+
 /// Does the next transaction, and tells its number.
-pub(crate) async fn transact(store: &Store, value_bytes_max: usize) -> u64 {
+pub(crate) async fn transact(store: &Store, value_bytes_max: usize) -> Result<u64, RunError<StoreError>> {
     let ran = store.run(move |tx| {
         Box::pin(async move {
             let count = tx.get(COUNTER).await?;
@@ -154,7 +185,7 @@ pub(crate) async fn transact(store: &Store, value_bytes_max: usize) -> u64 {
             Ok::<_, StoreError>(number)
         })
     });
-    ran.await.unwrap()
+    ran.await
 }
 
 enum Step {

@@ -29,7 +29,7 @@ use fulmar_protocol::{ConversationId, ErrorCode, UserId};
 use parking_lot::Mutex;
 use tokio_util::task::TaskTracker;
 
-pub(crate) use append::{SendOutcome, SendRequest, Sender};
+pub(crate) use append::{LaneState, SendOutcome, SendRequest, Sender};
 pub(crate) use conversation::{Conversation, PendingSend};
 pub(crate) use entry::StoredEntry;
 pub(crate) use history::{HistoryItem, LaneStart};
@@ -158,13 +158,19 @@ impl Log {
             let started = tokio::time::Instant::now();
             let (requests, answers): (Vec<_>, Vec<_>) =
                 batch.into_iter().map(|send| (send.request, (send.answer, send._room))).unzip();
+            let lanes: Vec<_> = requests.iter().map(|request| Arc::clone(&request.lane)).collect();
             let result = self.append(conversation, requests).await;
             self.metrics.append_batch_seconds.record(started.elapsed());
             match result {
                 Ok(appended) => {
                     self.count(&appended);
                     conversation.publish(&appended);
-                    for ((answer, _room), outcome) in answers.into_iter().zip(appended.outcomes.iter()) {
+                    for (lane, outcome) in lanes.iter().zip(&appended.outcomes) {
+                        if matches!(outcome, SendOutcome::Refused { code: ErrorCode::ClientSeqReused, .. }) {
+                            lane.set_reused();
+                        }
+                    }
+                    for ((answer, _room), outcome) in answers.into_iter().zip(&appended.outcomes) {
                         // Nobody waits any more when the session ended: the client will ask again.
                         let _ = answer.send(Ok(outcome.clone()));
                     }

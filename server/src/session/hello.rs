@@ -20,13 +20,16 @@ use tokio::{sync::Semaphore, task::JoinSet, time::timeout};
 use super::{End, Session, Shared, end_of, watch::Watching};
 use crate::{
     auth::Identity,
-    fanout::{Newcomer, SessionHandle},
+    fanout::{Newcomer, Registered, SessionHandle},
     limits::UNANSWERED_BYTES_PER_SESSION_MAX,
     transport::{
         frames::{FrameReader, varint},
         tuning,
     },
 };
+
+/// How long a session that was replaced may take to stop.
+const REPLACED_SESSION_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Serves a connection until it ends; returns the code that it was closed with, if the client had not closed
 /// it before.
@@ -115,7 +118,7 @@ async fn register(
     if registration.revoked_before.is_some_and(|before| identity.issued_at <= before) {
         return Err(ErrorCode::TokenRevoked);
     }
-    let handle = shared
+    let Registered { session: handle, older } = shared
         .hub
         .register(Newcomer {
             user: identity.user.clone(),
@@ -127,12 +130,17 @@ async fn register(
             blocked: registration.blocked.into_iter().collect(),
         })
         .map_err(|_| ErrorCode::TooManySessions)?;
+    if let Some(older) = older {
+        // It ends at once; only a task that hangs would make this wait in vain.
+        let _ = timeout(REPLACED_SESSION_TIMEOUT, older.finished()).await;
+    }
     // A revocation between the two would have found no session to end.
     let revoked = shared.log.revoked_before(&identity.user).await.map_err(|error| error.code());
     match revoked {
         Ok(before) if before.is_none_or(|before| identity.issued_at > before) => Ok(handle),
         other => {
             shared.hub.unregister(&handle);
+            handle.set_finished();
             Err(other.err().unwrap_or(ErrorCode::TokenRevoked))
         }
     }

@@ -215,10 +215,17 @@ impl Session {
     }
 
     async fn write_control_bytes(&mut self, bytes: Bytes) -> Result<(), End> {
+        // Who does not read must not outlive a revocation or the token by it.
+        let expiry = tokio::time::sleep_until(self.expiry());
         let writing = self.control_send.write_chunk(bytes);
-        match tokio::time::timeout(CONTROL_WRITE_TIMEOUT, writing).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) | Err(_) => Err(ErrorCode::NoError),
+        tokio::select! {
+            biased;
+            code = self.handle.ended() => Err(code),
+            written = tokio::time::timeout(CONTROL_WRITE_TIMEOUT, writing) => match written {
+                Ok(Ok(())) => Ok(()),
+                Ok(Err(_)) | Err(_) => Err(ErrorCode::NoError),
+            },
+            () = expiry => Err(ErrorCode::TokenExpired),
         }
     }
 
@@ -233,6 +240,7 @@ impl Session {
         self.unwatch();
         self.shared.hub.unregister(&self.handle);
         self.tasks.shutdown().await;
+        self.handle.set_finished();
         self.handle.connection().close(varint(code), code.name().as_bytes());
     }
 }

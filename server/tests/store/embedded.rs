@@ -54,12 +54,11 @@ async fn an_unknown_format_is_refused_by_name() {
 async fn a_slow_closure_is_aborted() {
     let folder = tempfile::tempdir().unwrap();
     let mut options = StoreOptions::default();
-    options.transaction_time_max = Duration::from_millis(5);
+    options.transaction_time_max = Duration::ZERO;
     let store = Store::open(folder.path(), options).unwrap();
     let error = run_err(&store, |tx| {
         Box::pin(async move {
             tx.set(b"k", "");
-            std::thread::sleep(Duration::from_millis(10));
             Ok(())
         })
     });

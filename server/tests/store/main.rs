@@ -3,7 +3,7 @@
 
 mod conformance;
 mod embedded;
-mod history;
+mod faults;
 mod maintenance;
 
 use fulmar_server::{RunError, Store, StoreError, Transaction};

@@ -4,7 +4,7 @@ use std::ffi::{c_int, c_long, c_void};
 
 use libc::{iovec, off64_t, size_t, ssize_t};
 
-use super::{below, call};
+use super::{below, call, set_errno};
 use crate::state::{Record, recorder, stat_fd};
 
 /// Records what was written at `offset` (where the file ended, for a file opened to append), or acknowledges.
@@ -19,7 +19,7 @@ fn written(
     if recorder.is_acks(file.inode) {
         let wrote = write();
         if let Ok(bytes) = usize::try_from(wrote) {
-            recorder.acknowledge(&read(bytes));
+            recorder.append(Record::new(b'A').bytes(&read(bytes)));
         }
         return wrote as ssize_t;
     }
@@ -35,8 +35,12 @@ fn written(
         Some(offset) => offset as u64,
         None => call!(SYS_lseek, fd, 0, libc::SEEK_CUR) as u64,
     };
+    if !recorder.has_space() {
+        return set_errno(libc::ENOSPC) as ssize_t;
+    }
     let wrote = write();
     if let Ok(bytes) = usize::try_from(wrote) {
+        recorder.use_space(bytes as u64);
         recorder.append(Record::new(b'W').number(file.inode).number(offset).bytes(&read(bytes)));
     }
     wrote as ssize_t

@@ -9,7 +9,10 @@ mod content;
 mod names;
 mod sync;
 
-use std::{ffi::c_int, sync::MutexGuard};
+use std::{
+    ffi::{c_int, c_long},
+    sync::MutexGuard,
+};
 
 use crate::state::{Recorder, Stat, recorder, stat_fd};
 
@@ -36,4 +39,11 @@ pub(super) fn below(fd: c_int) -> Option<(MutexGuard<'static, Recorder>, Stat)> 
     let file = stat_fd(fd)?;
     let recorder = recorder()?;
     recorder.is_below(&file).then_some((recorder, file))
+}
+
+/// What a failed call leaves behind and returns.
+fn set_errno(errno: c_int) -> c_long {
+    // SAFETY: the C library gives a valid pointer to the thread's own errno.
+    unsafe { *libc::__errno_location() = errno };
+    -1
 }

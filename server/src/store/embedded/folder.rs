@@ -44,7 +44,7 @@ pub(super) struct Generation(u64);
 impl Folder {
     /// Locks the folder, which is made if it is not there.
     pub(super) fn lock(path: &Path) -> Result<Self, StoreError> {
-        create_folder_synced(path).map_err(|error| StoreError::folder(path, error))?;
+        create_folder(path).map_err(|error| StoreError::folder(path, error))?;
         let lock_path = path.join(LOCK_FILE);
         let lock = File::options()
             .create(true)
@@ -64,6 +64,9 @@ impl Folder {
     }
 
     /// The generation in use, if there is one. What is older or half made is deleted.
+    ///
+    /// All of it is synced: what a process left behind that was killed, and only the page cache has, must not be
+    /// built upon.
     pub(super) fn current(&self) -> Result<Option<Generation>, StoreError> {
         let fail = |error| StoreError::folder(&self.path, error);
         let mut whole = Vec::new();
@@ -81,8 +84,10 @@ impl Folder {
         whole.sort_unstable();
         let current = whole.pop();
         if let Some(current) = current {
+            sync_all_below(&self.generation_path(current)).map_err(fail)?;
             self.check_format(current)?;
         }
+        sync_folder(&self.path).map_err(fail)?;
         leftovers.extend(whole.into_iter().map(|old| self.generation_path(old)));
         for leftover in leftovers {
             remove_folder(&leftover)?;
@@ -141,21 +146,17 @@ impl Folder {
     }
 }
 
-/// Makes a folder and those above it, each entry synced.
-fn create_folder_synced(path: &Path) -> std::io::Result<()> {
-    if path.is_dir() {
-        return Ok(());
+/// Makes a folder and those above it, where they are not there, and syncs the entry of each.
+fn create_folder(path: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(path)?;
+    for above in std::path::absolute(path)?.ancestors().skip(1) {
+        match sync_folder(above) {
+            // Then it is not ours, and was not made by us.
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => break,
+            synced => synced?,
+        }
     }
-    let parent = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    create_folder_synced(parent)?;
-    match std::fs::create_dir(path) {
-        Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
-        _ => {}
-    }
-    sync_folder(parent)
+    Ok(())
 }
 
 /// Syncs the entries of a folder.
