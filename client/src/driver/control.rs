@@ -90,6 +90,9 @@ impl Driver {
                 tracked.forget_log();
                 self.journal.conversation(id);
             }
+            // A mark on an entry that is gone would be one on whatever takes its place.
+            let cause = "the server's store was restored".to_owned();
+            self.confirming.fail(&ClientError::ConnectionLost { cause });
             self.events.push_resynchronised();
         }
     }

@@ -129,9 +129,6 @@ impl Driver {
 
     fn pump_conversation(&mut self, id: ConversationId) {
         let now = self.now;
-        if !self.numbering_known(id) {
-            return;
-        }
         let Some(tracked) = self.conversations.get_mut(id) else { return };
         let Some(session) = self.phase.session_mut() else { return };
         let elapsed = self.clock.elapsed(now);
