@@ -47,7 +47,7 @@ pub(crate) const OWN_FETCH_ENTRIES: u32 = 16;
 pub(crate) const RECEIPTS_WATCHED_MAX: usize = 16;
 /// After a change of network the server must answer within this, or the connection is given up.
 pub(crate) const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Pings without an answer. One more fails.
+/// Callers that wait for the answer to a Ping. One more fails.
 pub(crate) const PINGS_MAX: usize = 64;
 /// Requests (history, inbox, roster and so on) under way at once. The next caller waits.
 pub(crate) const REQUESTS_MAX: usize = 16;
