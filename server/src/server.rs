@@ -323,7 +323,7 @@ impl Drop for Slot {
 }
 
 async fn serve(incoming: Incoming, shared: Arc<Shared>, _slot: Slot) {
-    let connection = match timeout(tuning::HANDSHAKE_TIMEOUT, incoming).await {
+    let connection = match Box::pin(timeout(tuning::HANDSHAKE_TIMEOUT, incoming)).await {
         Ok(Ok(connection)) => connection,
         Ok(Err(error)) => {
             tracing::debug!(%error, "a handshake failed");
