@@ -27,7 +27,7 @@ use crate::{
     rates::Rates,
     session::{self, Shared},
     store::{Health, Store, StoreError, StoreOptions},
-    transport::{frames::varint, tls, tuning},
+    transport::{frames::varint, reset_key, tls, tuning},
 };
 
 /// How long a graceful stop waits for sessions to end.
@@ -94,6 +94,14 @@ pub enum StartError {
     /// The store holds what this server cannot read.
     #[error("{0}")]
     Rows(String),
+    /// The key by which clients learn at once of a crash could not be read or made.
+    #[error("cannot keep reset-key in {}: {error}; the folder must be writable", data.display())]
+    ResetKey {
+        /// The data folder.
+        data: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
 }
 
 impl From<LogError> for StartError {
@@ -154,7 +162,9 @@ impl Server {
             epoch,
             draining: CancellationToken::new(),
         });
-        let (endpoint, address) = bind(options.config.listen.address, tls)?;
+        let endpoint_config = reset_key::endpoint_config(&options.data)
+            .map_err(|error| StartError::ResetKey { data: options.data.clone(), error })?;
+        let (endpoint, address) = bind(options.config.listen.address, tls, endpoint_config)?;
         let admin_address = options.config.listen.admin;
         let admin = AdminServer::bind(AdminOptions {
             address: admin_address,
@@ -260,6 +270,7 @@ async fn open_store(options: &ServerOptions, metrics: &Arc<Metrics>) -> Result<S
 fn bind(
     address: SocketAddr,
     tls: quinn::crypto::rustls::QuicServerConfig,
+    endpoint_config: EndpointConfig,
 ) -> Result<(Endpoint, SocketAddr), StartError> {
     let listen = |error| StartError::Listen { address, error };
     let domain = socket2::Domain::for_address(address);
@@ -276,8 +287,8 @@ fn bind(
     let socket = UdpSocket::from(socket);
     let mut config = quinn::ServerConfig::with_crypto(Arc::new(tls));
     config.transport_config(tuning::transport()).max_incoming(tuning::INCOMING_MAX);
-    let endpoint = Endpoint::new(EndpointConfig::default(), Some(config), socket, Arc::new(TokioRuntime))
-        .map_err(listen)?;
+    let endpoint =
+        Endpoint::new(endpoint_config, Some(config), socket, Arc::new(TokioRuntime)).map_err(listen)?;
     let address = endpoint.local_addr().map_err(listen)?;
     Ok((endpoint, address))
 }

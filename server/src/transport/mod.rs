@@ -1,5 +1,6 @@
-//! QUIC: its tuning, TLS, and frames on streams.
+//! QUIC: its tuning, TLS, resets after a crash, and frames on streams.
 
 pub(crate) mod frames;
+pub(crate) mod reset_key;
 pub(crate) mod tls;
 pub(crate) mod tuning;

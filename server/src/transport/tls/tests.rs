@@ -145,7 +145,7 @@ fn group_of(server: &ServerConnection) -> NamedGroup {
 
 #[test]
 fn the_key_exchange_is_hybrid_where_the_client_has_it() {
-    use aws_lc_rs::kx_group::{SECP256R1, SECP384R1, X25519};
+    use super::aws_lc_rs::kx_group::{SECP256R1, SECP384R1, X25519};
     let server = Arc::new(server_config(Files::new().options()).unwrap());
     let (accepted, _client) = handshake(&server, &good_client()).unwrap();
     assert_eq!(group_of(&accepted), NamedGroup::X25519MLKEM768);
