@@ -54,10 +54,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let server =
         Box::pin(Server::start(options)).await.map_err(|error| Failure::failed(error.to_string()))?;
     let (address, admin) = (server.address(), server.admin_address());
-    output::line(format!("listening on {address} for clients, on http://{admin} for operators"))?;
+    tell(format!("listening on {address} for clients, on http://{admin} for operators"))?;
     if let Some(development) = &development {
         for line in next_commands::lines(&arguments.data, &development.authority(), address) {
-            output::line(line)?;
+            tell(line)?;
         }
     }
     signals::interrupted().await;
@@ -68,6 +68,14 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         () = signals::interrupted() => tracing::warn!("stopped without waiting"),
     }
     Ok(())
+}
+
+/// Says something on standard output. A server goes on when nobody listens.
+fn tell(line: String) -> Result<(), Failure> {
+    match output::line(line) {
+        Err(Failure::OutputClosed) => Ok(()),
+        outcome => outcome,
+    }
 }
 
 /// What the server is started with, from the command line, the configuration and, for a trial, from what is

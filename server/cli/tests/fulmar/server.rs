@@ -44,6 +44,11 @@ impl DevServer {
         self.running.take().unwrap().terminated()
     }
 
+    /// Kills it, as a crash does.
+    pub(crate) fn crash(&mut self) {
+        drop(self.running.take());
+    }
+
     pub(crate) fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }

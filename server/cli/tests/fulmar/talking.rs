@@ -104,6 +104,27 @@ fn following_goes_on_through_a_restart_of_the_server() {
 }
 
 #[test]
+fn a_server_that_is_killed_in_the_middle_of_sending_loses_and_repeats_nothing() {
+    let mut server = DevServer::start();
+    let lines: Vec<String> = (1..=5_000).map(|number| format!("line {number}")).collect();
+    let input = server.folder.path().join("lines");
+    std::fs::write(&input, lines.join("\n")).unwrap();
+    let mut send = server.client("alice", &["send", "--to", "bob", "--stdin", "--json"]);
+    let mut send =
+        Running::start(send.stdin(std::fs::File::open(input).unwrap()), &server.errors_of("send.log"));
+    let mut accepted: Vec<Value> = (0..500).map(|_| crate::fulmar::json(&send.line())).collect();
+    server.crash();
+    server.open();
+    accepted.extend((500..lines.len()).map(|_| crate::fulmar::json(&send.line())));
+    assert_eq!(wait(&mut send.child), Some(0));
+    assert_eq!(seqs(&accepted), (1..=5_000).collect::<Vec<_>>());
+    let arguments = ["tail", "--with", "alice", "--from", "1", "--count", "5000", "--json"];
+    let followed = run(&mut server.client("bob", &arguments)).json();
+    assert_eq!(seqs(&followed), (1..=5_000).collect::<Vec<_>>());
+    assert_eq!(texts(&followed), lines);
+}
+
+#[test]
 fn without_a_beginning_only_what_arrives_from_now_on_is_printed() {
     let server = DevServer::start();
     run(&mut server.client("carol", &["send", "--to", "bob", "long ago"])).succeeded();
