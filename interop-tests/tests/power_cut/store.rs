@@ -246,3 +246,14 @@ fn a_full_disk_loses_nothing() {
         }
     }
 }
+
+/// After a sync that failed, the next process sees what was not written, and the system says that it is. That
+/// process is given time to build on it before the power is cut.
+#[test]
+fn a_failed_sync_loses_nothing_afterwards() {
+    for failing_sync in (5..120).step_by(10) {
+        let plan = Plan { failing_sync: Some(failing_sync), ..Plan::small(u64::MAX) };
+        println!("sync {failing_sync} fails");
+        assert_survives(&[plan, Plan::small(60)], 40);
+    }
+}
