@@ -177,6 +177,8 @@ async fn write_some(store: Store, plan: Plan, done: Arc<AtomicU64>) {
 async fn assert_failed_but_readable(store: &Store, plan: Plan) {
     let reason = match store.health() {
         Health::Failed { reason } => reason,
+        // The sync that failed was one whose outcome nobody needs: of an empty journal that is closed.
+        Health::Good if plan.space.is_none() => return,
         other => panic!("the disk has failed, but the store is {other:?}"),
     };
     assert!(reason.contains("failed"), "{reason}");
