@@ -123,6 +123,7 @@ impl<'t> Draft<'t> {
                 self.join(sender, Role::Member, Seq::FIRST).await?;
                 self.join(peer, Role::Member, Seq::FIRST).await?;
             }
+            (_, Some(_)) => return Ok(Err(ErrorCode::TargetNotFound)),
             _ => return Ok(Err(ErrorCode::ConversationNotFound)),
         }
         Ok(Ok(self.push(request, content).await?))
@@ -164,10 +165,7 @@ impl<'t> Draft<'t> {
         }
         match content {
             Content::Message(message) => match message.reply_to {
-                Some(target) => match self.visible_target(sender, target).await? {
-                    Ok(target) => Ok(still_a_message(&target)),
-                    Err(code) => Ok(Err(code)),
-                },
+                Some(target) => Ok(self.visible_target(sender, target).await?.map(|_| ())),
                 None => Ok(Ok(())),
             },
             Content::Edit(edit) => self.judge_edit(sender, edit).await,

@@ -125,9 +125,8 @@ impl Session {
     fn control_frame(&self, frame: Result<Option<Frame>, ReadError>) -> Result<Frame, End> {
         match frame {
             Ok(Some(frame)) => Ok(frame),
-            // The control stream lasts as long as the session: who ends it has left.
-            Ok(None) => Err(ErrorCode::NoError),
-            Err(error) if error.is_reset() => Err(ErrorCode::NoError),
+            // The control stream lasts as long as the session.
+            Ok(None) => Err(ErrorCode::FrameUnexpected),
             Err(error) => Err(end_of(&error)),
         }
     }
