@@ -41,6 +41,7 @@ pub(crate) struct Draft<'t> {
     limits: &'t Limits,
     entries: Vec<StoredEntry>,
     redacted: Vec<StoredEntry>,
+    joined: BTreeSet<UserId>,
     departed: BTreeSet<UserId>,
     read_marks: BTreeMap<UserId, ReadMarkRow>,
     stored_bytes: BTreeMap<UserId, u64>,
@@ -64,6 +65,7 @@ impl<'t> Draft<'t> {
             limits,
             entries: Vec::new(),
             redacted: Vec::new(),
+            joined: BTreeSet::new(),
             departed: BTreeSet::new(),
             read_marks: BTreeMap::new(),
             stored_bytes: BTreeMap::new(),
@@ -380,11 +382,15 @@ impl<'t> Draft<'t> {
         roster.history_policy = history_policy;
         match member.role {
             Some(role) => {
-                roster.members.insert(user.clone(), RosterMember { role, wrote: member.wrote });
+                let before = roster.members.insert(user.clone(), RosterMember { role, wrote: member.wrote });
+                if before.is_none() {
+                    self.joined.insert(user.clone());
+                }
                 self.departed.remove(user);
             }
             None => {
                 roster.members.remove(user);
+                self.joined.remove(user);
             }
         }
         Ok(())
@@ -481,11 +487,9 @@ impl<'t> Draft<'t> {
         let was_large = self.head.large;
         self.head.large |= self.roster.members.len() > FAN_OUT_MEMBERS_MAX;
         let row = InboxRow { large: self.head.large, seq: self.head.seq, at: self.head.at };
-        let changed_members = self.entries.iter().any(|entry| {
-            matches!(Content::decode(&entry.content), Ok(Content::AddMembers(_) | Content::CreateGroup(_)))
-        });
-        let current = self.roster.members.keys().filter(|_| !was_large || changed_members);
-        for user in current.chain(&self.departed) {
+        let everybody = self.roster.members.keys().filter(|_| !was_large);
+        let newcomers = self.joined.iter().filter(|_| was_large);
+        for user in everybody.chain(newcomers).chain(&self.departed) {
             self.transaction.byte_max(&Key::inbox(user, &self.id), row.encode());
         }
         Ok(())
