@@ -50,7 +50,6 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn run(mut self) {
-        metrics::gauge!("fulmar_store_failed").set(0.0);
         let transaction = Transaction { embedded: Workspace::new(self.publish()) };
         loop {
             match self.queue.recv_timeout(IDLE_CHECK) {
@@ -117,8 +116,8 @@ impl Writer {
         if written.is_empty() {
             return Ok(());
         }
-        metrics::histogram!("fulmar_store_batch_closures").record(count(closures));
-        metrics::histogram!("fulmar_store_batch_bytes").record(count(written.bytes()));
+        self.shared.metrics.store_batch_closures.record(count(closures));
+        self.shared.metrics.store_batch_bytes.record(count(written.bytes()));
         let committed = catch_unwind(AssertUnwindSafe(|| {
             self.commit(written)?;
             self.sync()
@@ -157,7 +156,7 @@ impl Writer {
         // The journal grows, so its length matters; fdatasync covers what is needed to read the data back,
         // the length and the extents included, and leaves out the times.
         self.tree.db.persist(mode).map_err(|error| format!("sync failed: {error}"))?;
-        metrics::histogram!("fulmar_store_sync_seconds").record(begun.elapsed());
+        self.shared.metrics.store_sync_seconds.record(begun.elapsed());
         Ok(())
     }
 
