@@ -42,7 +42,7 @@ use crate::{
     limits::Limits,
     metrics::Metrics,
     rows::{Head, Key, RowError},
-    store::{RunError, Store, StoreError},
+    store::{RunError, Snapshot, Store, StoreError},
 };
 
 /// Why the log could not do as asked. Refusals are not among them: those are answers.
@@ -242,6 +242,11 @@ impl Log {
             })
             .await?;
         Ok(appended)
+    }
+
+    /// The newest durable state, to read from later.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        self.store.snapshot()
     }
 
     /// The head, as of the newest durable state.
