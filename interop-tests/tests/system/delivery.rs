@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use fulmar_interop_tests::{
-    Delivered, DialOptions, SendLane, TestServer,
+    Delivered, DialOptions, SendLane, StreamEnd, TestServer,
     contents::{self, create_group, group, text},
-    direct, within_time,
+    direct, within, within_time,
 };
 use fulmar_protocol::{ConversationId, Frame, HistoryPolicy, HoleReason, Seq};
+use tokio::task::JoinSet;
 
 fn both() -> ConversationId {
     direct("alice", "bob")
@@ -194,14 +195,15 @@ async fn two_hundred_conversations_behind_at_once_all_arrive_within_the_limit_on
     drop(alice);
     let mut bob = server.connect("bob", 1).await;
     let mut seen = std::collections::HashSet::new();
-    let mut lanes = Vec::new();
+    let mut reading = JoinSet::new();
     while seen.len() < 200 {
         let mut lane = bob.next_lane().await;
         lane.catch_up().await;
         assert_eq!(lane.next, Seq::new(3));
         assert!(seen.insert(lane.conversation()), "a second lane of {}", lane.conversation());
         bob.have(lane.conversation(), 2).await;
-        lanes.push(lane);
+        // To its end: only then is there room for another.
+        reading.spawn(async move { lane.end_at_last().await });
     }
     let (page, next) = bob.inbox_page(None, 200).await.unwrap();
     assert_eq!((page.len(), next), (200, None));
@@ -242,7 +244,7 @@ async fn news_for_more_conversations_than_lanes_finds_a_lane_that_idles() {
     let server = TestServer::start().await;
     let mut bob = server.connect("bob", 1).await;
     let alice = server.connect("alice", 1).await;
-    let mut lanes = Vec::new();
+    let mut reading = JoinSet::new();
     for nonce in 1..=100 {
         let mut lane = alice.group(group("alice", nonce)).await;
         lane.send(&create_group(nonce, &["bob"], HistoryPolicy::All)).await;
@@ -250,13 +252,45 @@ async fn news_for_more_conversations_than_lanes_finds_a_lane_that_idles() {
         let mut to_bob = bob.lane(group("alice", nonce)).await;
         assert_eq!(to_bob.up_to(1).await.says(), ["-"]);
         bob.have(to_bob.conversation(), 1).await;
-        lanes.push(to_bob);
+        reading.spawn(async move { (nonce, to_bob.end_at_last().await) });
     }
     // The first ones were ended to make room; they come back with news.
-    let mut lane = alice.group(group("alice", 1)).await.continue_at(2);
+    let (nonce, end) = within("the end of a lane", reading.join_next()).await.unwrap().unwrap();
+    assert_eq!(end, StreamEnd::Finished);
+    let mut lane = alice.group(group("alice", nonce)).await.continue_at(2);
     lane.send(&text("back")).await;
-    assert_eq!(lanes[0].end().await, fulmar_interop_tests::StreamEnd::Finished);
-    assert_eq!(bob.lane(group("alice", 1)).await.up_to(2).await.says(), ["back"]);
+    assert_eq!(bob.lane(group("alice", nonce)).await.up_to(2).await.says(), ["back"]);
+}
+
+// FUL-SESS-24, FUL-SESS-26, FUL-LANE-3
+#[tokio::test]
+async fn who_watches_as_many_as_allowed_still_gets_news_of_others() {
+    let server = TestServer::start().await;
+    let mut bob = server.connect("bob", 1).await;
+    let alice = server.connect("alice", 1).await;
+    let mut reading = JoinSet::new();
+    let mut watched = Vec::new();
+    for nonce in 1..=fulmar_protocol::limits::WATCHED_CONVERSATIONS_MAX {
+        let nonce = u8::try_from(nonce).unwrap();
+        let mut lane = alice.group(group("alice", nonce)).await;
+        lane.send(&create_group(nonce, &["bob"], HistoryPolicy::All)).await;
+        lane.close().await;
+        watched.push(group("alice", nonce));
+    }
+    bob.watch(&watched).await;
+    for id in &watched {
+        let mut lane = bob.lane(*id).await;
+        lane.catch_up().await;
+        reading.spawn(async move { lane.end_at_last().await });
+    }
+    for number in 1..=20 {
+        let carol = server.connect(&format!("carol{number}"), 1).await;
+        carol.direct("bob").await.send(&text("hello")).await;
+        let mut lane = bob.lane(direct(carol.user.as_str(), "bob")).await;
+        assert_eq!(lane.up_to(1).await.says(), ["hello"]);
+        bob.have(lane.conversation(), 1).await;
+        reading.spawn(async move { lane.end_at_last().await });
+    }
 }
 
 // FUL-LIM-6, FUL-LIM-5
