@@ -212,6 +212,20 @@ impl SessionHandle {
         has_room(&self.state.lock(), lanes_max) && self.lanes_behind() < backlog_lanes_max
     }
 
+    /// A lane has reached the head: another one may carry a backlog.
+    pub(crate) fn caught_up(&self, lane: &LaneSignal) {
+        lane.set_caught_up();
+        self.wake.notify_one();
+    }
+
+    /// Asks an idle lane to end, where a backlog waits and all lanes are in use.
+    pub(crate) fn make_room_for_backlog(&self, backlog_lanes_max: usize, lanes_max: usize) {
+        let full = self.state.lock().lanes.len() >= lanes_max;
+        if full && self.lanes_behind() < backlog_lanes_max {
+            retire_one(&self.state.lock());
+        }
+    }
+
     /// Takes a lane off the list, unless it has news that it has not seen. `force`: it ends regardless, and
     /// unseen news opens another.
     pub(crate) fn close_lane(&self, conversation: ConversationId, force: bool) -> bool {

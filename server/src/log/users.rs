@@ -42,10 +42,10 @@ impl Log {
             .await?)
     }
 
-    /// Refuses the user's tokens issued up to now. Tokens tell the time in whole seconds, so the time is
-    /// rounded up to one.
+    /// Refuses the user's tokens issued up to now. Tokens tell the time in whole seconds, so the second
+    /// that has begun is refused too.
     pub(crate) async fn revoke(&self, user: &UserId) -> Result<TimestampMs, LogError> {
-        let before = TimestampMs::new(self.clock.now().get().div_ceil(1_000).saturating_mul(1_000));
+        let before = TimestampMs::new(self.clock.now().get());
         let key = Key::revoked_before(user);
         self.store
             .run(move |transaction| {
