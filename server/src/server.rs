@@ -39,6 +39,7 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(2);
 
 /// What a server is started with.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct ServerOptions {
     /// The data folder; the store is in `store` below it.
     pub data: PathBuf,
