@@ -144,7 +144,8 @@ impl Client {
         self.shared.command(Command::Watch { conversations: conversations.to_vec() }).await
     }
 
-    /// Says whether the user is there. Repeated to the server as long as the client lives; lost with it.
+    /// Says whether the user is there: online, as long as nothing else is said, or away. Repeated to the server
+    /// as long as the client lives; lost with it.
     ///
     /// # Errors
     /// For [`PresenceState::Offline`], which is the server's to tell, or when the client is closed.
@@ -162,6 +163,16 @@ impl Client {
     /// When there is no session, or it ends before the answer.
     pub async fn ping(&self) -> Result<(), ClientError> {
         self.shared.ask(|reply| Command::Ping { reply }).await
+    }
+
+    /// To be called when the device came to another network (the platform tells the app): a client that waits
+    /// for its next attempt makes it at once, an open connection moves to the new address, or is given up
+    /// within seconds instead of a minute when it cannot.
+    ///
+    /// # Errors
+    /// When the client is closed.
+    pub async fn network_changed(&self) -> Result<(), ClientError> {
+        self.shared.command(Command::NetworkChanged).await
     }
 
     /// Stores and sends what was confirmed, says goodbye, and ends. Returns when nothing of the client runs

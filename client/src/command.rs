@@ -41,6 +41,8 @@ pub(crate) enum Command {
     Ping {
         reply: Reply<()>,
     },
+    /// The device has other addresses now.
+    NetworkChanged,
     /// Store and send the last confirmations, say goodbye, end.
     Close,
 }

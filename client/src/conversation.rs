@@ -65,7 +65,8 @@ impl Conversation {
     /// conversation are sent in the order of these calls.
     ///
     /// Waits while the outbox of the conversation is full (1,024 entries, or 32 MiB in all outboxes
-    /// together). Cancel-safe as [`Conversation::send`] is.
+    /// together). Cancel-safe as [`Conversation::send`] is. Calls one after another wait for the disk one
+    /// after another; [`Conversation::enqueue_all`] and calls at the same time share its syncs.
     ///
     /// # Errors
     /// When the content breaks a limit, 1,024 calls wait already, the state cannot be written, or the client
@@ -78,6 +79,40 @@ impl Conversation {
         let content = encode(&content.try_into()?)?;
         let (conversation, peer) = (self.id, self.peer.clone());
         self.shared.ask(|reply| Command::Enqueue(Enqueue { conversation, peer, content, reply })).await
+    }
+
+    /// Puts entries into the outbox in their order, all on disk together, and returns when they are there.
+    ///
+    /// Cancel-safe: when the future is dropped, some of the first may be in the outbox, and are sent, once.
+    ///
+    /// # Errors
+    /// As [`Conversation::enqueue`]. When it fails for one, others may be in the outbox all the same, and are
+    /// sent; with content that breaks a limit, none is.
+    pub async fn enqueue_all<C>(
+        &self,
+        contents: impl IntoIterator<Item = C>,
+    ) -> Result<Vec<Sending>, ClientError>
+    where
+        C: TryInto<Content>,
+        ClientError: From<C::Error>,
+    {
+        let encoded: Vec<Bytes> = contents
+            .into_iter()
+            .map(|content| encode(&content.try_into()?))
+            .collect::<Result<_, ClientError>>()?;
+        let mut answers = Vec::with_capacity(encoded.len());
+        for content in encoded {
+            let (reply, answer) = oneshot::channel();
+            let (conversation, peer) = (self.id, self.peer.clone());
+            let enqueue = Enqueue { conversation, peer, content, reply };
+            self.shared.command(Command::Enqueue(enqueue)).await?;
+            answers.push(answer);
+        }
+        let mut sendings = Vec::with_capacity(answers.len());
+        for answer in answers {
+            sendings.push(answer.await.unwrap_or_else(|_| Err(self.shared.closed()))?);
+        }
+        Ok(sendings)
     }
 
     /// Replaces the body of a message of one's own.

@@ -16,9 +16,10 @@ use fulmar_protocol::{
     ClientSeq, Content, ConversationId, ConversationKind, ErrorCode, HoleReason, Ordinal, PresenceState,
     Role, Seq, TimestampMs, UserId,
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::confirmations::Confirmations;
+use crate::event_queue::{Receiver, Sender, event_queue};
 use crate::limits::EVENTS_KIB_MAX;
 use crate::status::Status;
 
@@ -189,7 +190,7 @@ struct Queued {
 
 /// The driver's end of the queue. Never waits.
 pub(crate) struct EventSender {
-    queue: mpsc::UnboundedSender<Queued>,
+    queue: Sender<Queued>,
     room: EventRoom,
     resynchronised_waits: Arc<AtomicBool>,
 }
@@ -201,8 +202,7 @@ impl EventSender {
 
     /// An event whose room was taken before (or that the app's own doing bounds: `None`).
     pub(crate) fn push(&self, event: Event, room: Option<&Room>) {
-        // An error means that the app dropped `Events`; then events go nowhere.
-        let _ = self.queue.send(Queued { event, _room: room.cloned() });
+        self.queue.push(Queued { event, _room: room.cloned() });
     }
 
     /// An event that may be dropped, since a newer one follows.
@@ -222,7 +222,7 @@ impl EventSender {
 
 /// The app's end of the queue.
 pub struct Events {
-    queue: mpsc::UnboundedReceiver<Queued>,
+    queue: Receiver<Queued>,
     status: watch::Receiver<Status>,
     resynchronised_waits: Arc<AtomicBool>,
     confirm_automatically: bool,
@@ -257,20 +257,20 @@ impl Events {
         loop {
             // The end is told last.
             if self.status.borrow().is_ended()
-                && let Ok(queued) = self.queue.try_recv()
+                && let Some(queued) = self.queue.try_next()
             {
                 return Some(queued.event);
             }
             tokio::select! {
                 biased;
                 changed = self.status.changed() => match changed {
-                    Ok(()) if self.status.borrow().is_ended() && !self.queue.is_empty() => {
+                    Ok(()) if self.status.borrow().is_ended() && self.queue.len() > 0 => {
                         self.status.mark_changed();
                     }
                     Ok(()) => return Some(Event::Status(self.status.borrow_and_update().clone())),
-                    Err(_) => return self.queue.recv().await.map(|queued| queued.event),
+                    Err(_) => return self.queue.next().await.map(|queued| queued.event),
                 },
-                queued = self.queue.recv() => return queued.map(|queued| queued.event),
+                queued = self.queue.next() => return queued.map(|queued| queued.event),
             }
         }
     }
@@ -278,7 +278,7 @@ impl Events {
 
 /// A new queue.
 pub(crate) fn queue(status: watch::Receiver<Status>, confirm_automatically: bool) -> (EventSender, Events) {
-    let (sender, receiver) = mpsc::unbounded_channel();
+    let (sender, receiver) = event_queue();
     let room = EventRoom(Arc::new(Semaphore::new(usize::try_from(EVENTS_KIB_MAX).unwrap_or(usize::MAX))));
     let resynchronised_waits = Arc::new(AtomicBool::new(false));
     let events = Events {

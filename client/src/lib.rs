@@ -14,7 +14,7 @@
 //! # let folder = tempfile::tempdir()?;
 //! # let development = Development::create_or_open(folder.path(), Clock::system())?;
 //! # let mut config = Config::default();
-//! # config.listen.address = "127.0.0.1:0".parse()?;
+//! # (config.listen.address, config.listen.admin) = ("127.0.0.1:0".parse()?, "127.0.0.1:0".parse()?);
 //! # development.configure(&mut config);
 //! # let (credentials, data) = (development.credentials(), folder.path().to_owned());
 //! # let (clock, rng) = (Clock::system(), Rng::from_os()?);
@@ -67,6 +67,7 @@ mod conversation;
 mod driver;
 mod error;
 mod event;
+mod event_queue;
 mod history;
 mod inbox;
 mod limits;

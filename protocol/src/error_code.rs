@@ -291,8 +291,9 @@ impl ErrorCode {
         self.row().retry
     }
 
-    /// Whether a send refused with it has used up its number. Refusals that may be retried leave the number free, and
-    /// so do those that a server does not remember: of strangers, and of numbers that are wrong themselves.
+    /// Whether a send refused with it has used up its number. Refusals that may be retried leave the number
+    /// free, and so do those that a server does not remember: of strangers, and of numbers that are wrong
+    /// themselves.
     #[must_use]
     pub const fn consumes_client_seq(self) -> bool {
         match self {

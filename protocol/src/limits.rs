@@ -5,57 +5,57 @@
 
 use std::time::Duration;
 
-/// In bytes: any frame.
+/// Bytes: the payload of any frame.
 pub const FRAME_PAYLOAD_BYTES_MAX: usize = 81_920;
-/// In bytes: Hello and Reauthenticate.
+/// Bytes: the payload of `Hello` and `Reauthenticate`.
 pub const HELLO_PAYLOAD_BYTES_MAX: usize = 8_192;
-/// In bytes: a whole datagram.
+/// Bytes: a whole datagram.
 pub const DATAGRAM_BYTES_MAX: usize = 1_000;
-/// In bytes.
+/// Bytes: a user id.
 pub const USER_ID_BYTES_MAX: usize = 128;
-/// In bytes.
+/// Bytes: a device id, exactly.
 pub const DEVICE_ID_BYTES: usize = 16;
-/// In bytes.
+/// Bytes: a conversation id, exactly.
 pub const CONVERSATION_ID_BYTES: usize = 16;
-/// In bytes: an encoded Content.
+/// Bytes: an encoded content.
 pub const CONTENT_BYTES_MAX: usize = 73_728;
-/// In bytes: the body of a message or edit.
+/// Bytes: the body of a message or edit.
 pub const BODY_BYTES_MAX: usize = 65_536;
-/// In bytes.
+/// Bytes: a content type.
 pub const CONTENT_TYPE_BYTES_MAX: usize = 128;
-/// In bytes.
+/// Bytes: a reaction.
 pub const REACTION_BYTES_MAX: usize = 64;
-/// In bytes.
+/// Bytes: the title of a group.
 pub const TITLE_BYTES_MAX: usize = 256;
-/// In users: named in one CreateGroup, AddMembers or RemoveMembers.
+/// Users: named in one `CreateGroup`, `AddMembers` or `RemoveMembers`.
 pub const USERS_PER_CHANGE_MAX: usize = 256;
-/// In sends: per conversation and device; also the answers a server remembers.
+/// Sends without an answer: per conversation and device; also the answers a server remembers.
 pub const UNANSWERED_SENDS_MAX: usize = 64;
-/// In items: cursors, and read marks, in one Confirm.
+/// Items: cursors, and read marks, in one `Confirm`.
 pub const CONFIRM_CONVERSATIONS_MAX: usize = 128;
-/// In ranges: per cursor; a device that has more joins the two that lie closest.
+/// Ranges: per cursor; a device that has more joins the two that lie closest.
 pub const SKIPPED_RANGES_MAX: usize = 16;
-/// In conversations.
-pub const WATCHED_CONVERSATIONS_MAX: usize = 64;
-/// In entries: per conversation; older ones are skipped.
+/// Conversations: on screen at once. Fewer than lanes, so that news of others finds one.
+pub const WATCHED_CONVERSATIONS_MAX: usize = 48;
+/// Entries: per conversation, to a device that is behind; older ones are skipped.
 pub const BACKLOG_ENTRIES_MAX: usize = 1_000;
-/// In entries: in one page.
+/// Entries: in one page of history.
 pub const HISTORY_ENTRIES_MAX: usize = 256;
-/// In items: in one page.
+/// Conversations: in one page of the inbox.
 pub const INBOX_ITEMS_MAX: usize = 256;
-/// In members.
+/// Members: in one `RosterMembers`.
 pub const ROSTER_MEMBERS_PER_FRAME_MAX: usize = 256;
-/// In members: above it marks, typing and presence are not sent to the others.
+/// Members of a group: above it marks, typing and presence are not sent to the others.
 pub const FAN_OUT_MEMBERS_MAX: usize = 64;
 /// From the end of the handshake to a whole Hello.
 pub const HELLO_TIMEOUT: Duration = Duration::from_millis(5_000);
-/// In streams: bidirectional, before Welcome.
+/// Bidirectional streams of a client before `Welcome`.
 pub const FIRST_FLIGHT_STREAMS_MAX: usize = 16;
-/// In bytes: of stream data, before Welcome.
+/// Bytes: of stream data before `Welcome`.
 pub const FIRST_FLIGHT_BYTES_MAX: usize = 65_536;
-/// In streams: of a client, after Welcome.
+/// Bidirectional streams of a client after `Welcome`.
 pub const BIDIRECTIONAL_STREAMS_MAX: usize = 64;
-/// In streams: that a client permits the server: log lanes.
+/// Unidirectional streams that a client permits the server: log lanes.
 pub const UNIDIRECTIONAL_STREAMS_MAX: usize = 64;
 /// A Presence not renewed by then means not known.
 pub const PRESENCE_TTL: Duration = Duration::from_millis(70_000);
@@ -67,5 +67,5 @@ pub const OFFLINE_AFTER: Duration = Duration::from_millis(30_000);
 pub const TYPING_TTL: Duration = Duration::from_millis(6_000);
 /// How often a client repeats TypingUpdate while the user types.
 pub const TYPING_RENEW: Duration = Duration::from_millis(3_000);
-/// In datagrams: from a client, burst of twice as many; more are dropped.
+/// Datagrams: from a client in a second, and twice as many at once; more are dropped.
 pub const DATAGRAMS_PER_SECOND_MAX: usize = 20;

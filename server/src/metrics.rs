@@ -2,9 +2,8 @@
 //!
 //! Each [`Metrics`] is a recorder of its own: nothing is installed for the whole process, so that several
 //! servers in one process (tests, `fulmar demo`) do not count into each other. Whoever counts holds a handle
-//! of its server's, which costs one atomic addition and no look-up of a name; the `metrics` crate's macros,
-//! which look for a recorder of the process or thread, count nothing unless [`Metrics::recorder`] was made
-//! that.
+//! of its server's, which costs one atomic addition and no look-up of a name.
+//! The `metrics` crate's macros, which look for a recorder of the process, are not used.
 //!
 //! All names, kinds and descriptions stand in the one table below. A label's values are names from the
 //! registry of the protocol or from this file, never anything a peer sent, so the number of series is
@@ -80,7 +79,7 @@ table! {
     duplicates_removed: Counter = "fulmar_duplicates_removed_total", Kind::Counter,
         "Sends that had been answered before and got the old answer.";
     accept_to_delivered_seconds: Histogram = "fulmar_accept_to_delivered_seconds", Kind::Histogram(SECONDS),
-        "From the append of an entry to the moment when a connected device confirmed it.";
+        "From an entry being durable to its being written to a live log lane, for each of them.";
     append_batch_entries: Histogram = "fulmar_append_batch_entries", Kind::Histogram(NUMBERS),
         "Entries appended to one conversation in one transaction.";
     append_batch_bytes: Histogram = "fulmar_append_batch_bytes", Kind::Histogram(BYTES),
@@ -150,13 +149,6 @@ impl Metrics {
     /// Counts a refusal, or an error that ends a connection.
     pub fn error(&self, code: ErrorCode) {
         self.errors.add(code.name(), 1);
-    }
-
-    /// The recorder behind the handles, for code that counts with the `metrics` crate's macros: it can be
-    /// made that of a thread, or, in a program that runs one server, that of the process.
-    #[must_use]
-    pub fn recorder(&self) -> Arc<PrometheusRecorder> {
-        Arc::clone(&self.recorder)
     }
 
     /// The text that Prometheus reads.
@@ -314,15 +306,6 @@ mod tests {
         one.entries_accepted.increment(3);
         assert!(one.render().contains("\nfulmar_entries_accepted_total 3\n"));
         assert!(other.render().contains("\nfulmar_entries_accepted_total 0\n"));
-    }
-
-    #[test]
-    fn macros_count_into_a_server_whose_recorder_is_that_of_the_thread() {
-        let metrics = Metrics::new();
-        metrics::with_local_recorder(&*metrics.recorder(), || {
-            metrics::gauge!("fulmar_store_failed").set(1.0)
-        });
-        assert!(metrics.render().contains("\nfulmar_store_failed 1\n"));
     }
 
     #[test]

@@ -249,7 +249,7 @@ async fn open_store(options: &ServerOptions, metrics: &Arc<Metrics>) -> Result<S
     {
         store_options.fault = options.store_fault;
     }
-    let _ = metrics;
+    store_options.metrics = Arc::clone(metrics);
     let path = options.data.join("store");
     let opened = tokio::task::spawn_blocking(move || Store::open(&path, store_options)).await;
     let reason = || StoreError::Failed { reason: "opening the store panicked".into() };
@@ -323,7 +323,7 @@ impl Drop for Slot {
 }
 
 async fn serve(incoming: Incoming, shared: Arc<Shared>, _slot: Slot) {
-    let connection = match timeout(tuning::HANDSHAKE_TIMEOUT, incoming).await {
+    let connection = match Box::pin(timeout(tuning::HANDSHAKE_TIMEOUT, incoming)).await {
         Ok(Ok(connection)) => connection,
         Ok(Err(error)) => {
             tracing::debug!(%error, "a handshake failed");

@@ -225,7 +225,7 @@ pub(super) async fn run_send_lane(
     connection: Connection,
     conversation: ConversationId,
     lane: SendLaneNumber,
-    mut outgoing: mpsc::UnboundedReceiver<LaneWrite>,
+    mut outgoing: mpsc::Receiver<LaneWrite>,
     inputs: Inputs,
 ) {
     let Ok((mut stream, answers)) = connection.open_bi().await else { return };

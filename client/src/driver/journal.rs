@@ -4,9 +4,9 @@
 //! While the writer has much before it the journal gathers on, so that a slow disk makes larger batches, not a
 //! longer queue.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
-use fulmar_protocol::{ClientSeq, ConversationId, DeviceId, Epoch, UserId};
+use fulmar_protocol::{ClientSeq, ConversationId, DeviceId, Epoch, Outbox, UserId};
 use tokio::time::Instant;
 
 use crate::driver::confirming::Prepared;
@@ -18,6 +18,8 @@ use crate::state::{Batch, ConversationRow, Store, Ticket};
 pub(super) enum Effect {
     /// The entry goes into its outbox.
     Enqueued(ConversationId, ClientSeq),
+    /// The state holds no send of the conversation below this number any more.
+    Settled(ConversationId, ClientSeq),
     /// The conversation's new numbers may be used.
     Renumbered(ConversationId),
     /// Cursors and read marks may be told to the server.
@@ -32,6 +34,8 @@ pub(super) struct Journal {
     batch: Batch,
     effects: Vec<Effect>,
     conversations: HashSet<ConversationId>,
+    /// The lowest number without an answer, where one was answered since the last batch.
+    settling: HashMap<ConversationId, ClientSeq>,
     urgent: bool,
     lazy_since: Option<Instant>,
     under_way: VecDeque<(Ticket, Vec<Effect>)>,
@@ -44,6 +48,7 @@ impl Journal {
             batch: Batch::default(),
             effects: Vec::new(),
             conversations: HashSet::new(),
+            settling: HashMap::new(),
             urgent: false,
             lazy_since: None,
             under_way: VecDeque::new(),
@@ -74,6 +79,22 @@ impl Journal {
 
     pub(super) fn clear_outbox(&mut self, id: ConversationId, client_seq: ClientSeq) {
         self.change(|batch| batch.clear_outbox(id, client_seq));
+    }
+
+    /// A send was answered, and taken out of the outbox: it goes from the state too, and then, or at once
+    /// without a disk, the window moves on.
+    pub(super) fn answered(&mut self, id: ConversationId, client_seq: ClientSeq, outbox: &mut Outbox) {
+        if self.store.keeps() {
+            self.clear_outbox(id, client_seq);
+            self.settling.insert(id, outbox.lowest_unanswered());
+        } else {
+            outbox.settle(outbox.lowest_unanswered());
+        }
+    }
+
+    /// Somebody waits for what is gathered.
+    pub(super) fn hurry(&mut self) {
+        self.urgent = true;
     }
 
     pub(super) fn forget_conversation(&mut self, id: ConversationId) {
@@ -121,7 +142,8 @@ impl Journal {
         }
         self.urgent = false;
         self.lazy_since = None;
-        let effects = std::mem::take(&mut self.effects);
+        let mut effects = std::mem::take(&mut self.effects);
+        effects.extend(self.settling.drain().map(|(id, lowest)| Effect::Settled(id, lowest)));
         let ticket = self.store.submit(std::mem::take(&mut self.batch));
         if self.store.is_durable(ticket) {
             return effects;

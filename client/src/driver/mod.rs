@@ -5,13 +5,14 @@
 //! and no disk can hold up the rest. It owns every task of the client: the session's reader tasks end with
 //! the session, the writer thread with the driver, and the driver with the last handle.
 //!
-//! Files: `link` (attempts, back-off, ends), `session` (one connection), `inputs` (reader tasks); `sending`,
+//! Files: `link` (attempts, back-off, ends), `control`, `session` (one connection), `inputs` (reader tasks); `sending`,
 //! `send_lane`, `refusals` and `numbering`; `log_lanes`, `lane` and `receiving`; `confirming`, `watching`,
 //! `presence`; `journal` (what is written to the state), `tracked` (one conversation).
 
 mod attempt;
 mod clock;
 mod confirming;
+mod control;
 mod inputs;
 mod journal;
 mod lane;
@@ -33,14 +34,14 @@ mod watching;
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
-use fulmar_protocol::{ConversationId, DeviceId, Epoch, ErrorCode, Frame, Ping, SeqRange, UserId};
-use tokio::sync::mpsc;
+use fulmar_protocol::{ConversationId, DeviceId, Epoch, ErrorCode, SeqRange, UserId};
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Backoff;
 use crate::builder::Settings;
-use crate::command::{Command, Reply};
+use crate::command::Command;
 use crate::confirmations::Confirmations;
 use crate::driver::clock::Clock;
 use crate::driver::confirming::Confirming;
@@ -68,11 +69,13 @@ pub(crate) struct Driver {
     commands: mpsc::Receiver<Command>,
     cancel: CancellationToken,
     confirmations: Arc<Confirmations>,
+    /// Shared with the handles' requests, to see whether any is under way.
+    requests: Arc<Semaphore>,
     events: EventSender,
     told: Told,
     journal: Journal,
     clock: Clock,
-    /// The time of this turn.
+    /// The time of this turn: when its wait ended.
     now: Instant,
     rng: Rng,
 
@@ -120,12 +123,13 @@ impl Driver {
     /// Runs until the client is closed or its last handle is dropped.
     pub(crate) async fn run(mut self) {
         loop {
-            self.now = self.clock.now();
             self.pump();
             if self.is_closed() {
                 break;
             }
-            match self.next_turn().await {
+            let turn = self.next_turn().await;
+            self.now = self.clock.now();
+            match turn {
                 Turn::Cancelled | Turn::Command(None) => break,
                 Turn::Committed(Ok(effects)) => self.take_effects(effects),
                 Turn::Committed(Err(error)) => self.end(error),
@@ -209,6 +213,7 @@ impl Driver {
         for effect in effects {
             match effect {
                 Effect::Enqueued(id, client_seq) => self.entry_stored(id, client_seq),
+                Effect::Settled(id, lowest) => self.settled(id, lowest),
                 Effect::Renumbered(id) => self.numbers_stored(id),
                 Effect::Prepared(prepared) => self.send_confirm(prepared),
                 Effect::DeviceRenewed => self.device_stored(),
@@ -238,26 +243,13 @@ impl Driver {
             }
             Command::Typing { conversation, typing } => self.typing(conversation, typing),
             Command::Presence { state } => self.set_presence(state),
-            Command::Ping { reply } => self.ping(reply),
+            Command::Ping { reply } => self.ping(Some(reply)),
+            Command::NetworkChanged => self.network_changed(),
             Command::Close => {
                 self.take_confirmations();
                 self.confirming.hurry(self.now);
                 self.closing = Some(self.now + limits::CLOSE_FLUSH);
             }
-        }
-    }
-
-    fn ping(&mut self, reply: Reply<()>) {
-        let lost = |cause: &str| Err(ClientError::ConnectionLost { cause: cause.to_owned() });
-        match self.phase.session_mut() {
-            Some(session) if session.pings.len() < limits::PINGS_MAX => {
-                session.pings_sent = session.pings_sent.saturating_add(1);
-                let nonce = session.pings_sent;
-                session.pings.insert(nonce, reply);
-                session.control(Frame::Ping(Ping { nonce }));
-            }
-            Some(_) => drop(reply.send(lost("many pings are without an answer"))),
-            None => drop(reply.send(self.ended.clone().map_or(lost("there is no session"), Err))),
         }
     }
 
@@ -305,54 +297,10 @@ impl Driver {
         Ok(())
     }
 
-    fn take_control(&mut self, frame: Frame) -> Result<(), Breach> {
-        match frame {
-            Frame::Confirmed(confirmed) => self.handle_confirmed(confirmed.batch)?,
-            Frame::Reauthenticated(answer) => self.handle_reauthenticated(answer.expires_at),
-            Frame::GoAway(go_away) => self.handle_go_away(&go_away),
-            Frame::Pong(pong) => {
-                let session = self.phase.session_mut();
-                let reply = session.and_then(|session| session.pings.remove(&pong.nonce));
-                let reply = reply.ok_or((ErrorCode::FrameUnexpected, "a Pong without a Ping".to_owned()))?;
-                let _ = reply.send(Ok(()));
-            }
-            Frame::Problem(problem) if problem.batch.is_some() => self.handle_confirm_problem(&problem),
-            Frame::Problem(problem) => match problem.code {
-                code @ (ErrorCode::TokenInvalid
-                | ErrorCode::TokenExpired
-                | ErrorCode::TokenWrongAudience
-                | ErrorCode::TokenRevoked
-                | ErrorCode::TokenUserChanged) => self.handle_token_problem(code),
-                code => tracing::debug!(%code, message = %problem.message, "the server refused something"),
-            },
-            other => {
-                let cause = format!("{} in an open session", other.frame_type());
-                return Err((ErrorCode::FrameUnexpected, cause));
-            }
-        }
-        Ok(())
-    }
-
-    /// The store that the server speaks for. Under another epoch nothing that is known of logs holds.
-    fn take_epoch(&mut self, epoch: Epoch) {
-        let before = self.epoch.replace(epoch);
-        if before == Some(epoch) {
-            return;
-        }
-        self.journal.epoch(epoch);
-        if before.is_some() {
-            tracing::warn!(%epoch, "the server's store was restored: cursors are forgotten");
-            self.recently_sent.clear();
-            for (id, tracked) in self.conversations.iter_mut() {
-                tracked.forget_log();
-                self.journal.conversation(id);
-            }
-            self.events.push_resynchronised();
-        }
-    }
-
     fn is_closed(&self) -> bool {
-        self.closing.is_some_and(|by| by <= self.now || self.confirm_idle() || self.phase.session().is_none())
+        let Some(by) = self.closing else { return false };
+        let Some(session) = self.phase.session() else { return true };
+        by <= self.now || (self.confirm_idle() && !session.awaits_answers())
     }
 
     /// Says goodbye, writes what is left, and lets go of everything.

@@ -63,9 +63,9 @@ impl Driver {
     }
 
     fn send_failed(&mut self, id: ConversationId, client_seq: ClientSeq, error: ClientError) {
-        self.journal.clear_outbox(id, client_seq);
         self.journal.conversation(id);
         let Some(tracked) = self.conversations.get_mut(id) else { return };
+        self.journal.answered(id, client_seq, &mut tracked.outbox);
         let code = error.code().unwrap_or(ErrorCode::Internal);
         let unheard = match tracked.waiters.remove(&client_seq) {
             Some(waiter) => waiter.send(Err(error)).is_err(),

@@ -1,6 +1,7 @@
 //! Send lanes: opened when there is something to send, closed when idle, at most `SEND_LANES_MAX` at once.
 
 use bytes::Bytes;
+use fulmar_protocol::limits::UNANSWERED_SENDS_MAX;
 use fulmar_protocol::{ConversationId, Frame};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
@@ -11,11 +12,15 @@ use crate::driver::inputs::{self, LaneWrite, SendLaneNumber};
 use crate::driver::session::Session;
 use crate::limits::{SEND_ANSWER_TIMEOUT, SEND_LANE_CLOSING, SEND_LANE_IDLE, SEND_LANES_MAX};
 
+/// Writes that wait for a lane's stream: each holds a send at least, so there are no more than sends without
+/// an answer; and the reset.
+const LANE_WRITES_MAX: usize = UNANSWERED_SENDS_MAX + 1;
+
 /// A send lane as the driver knows it.
 pub(super) struct SendLane {
     pub(super) number: SendLaneNumber,
     /// `None`: closed from this side, the server is to close its own.
-    outgoing: Option<mpsc::UnboundedSender<LaneWrite>>,
+    outgoing: Option<mpsc::Sender<LaneWrite>>,
     /// Sends without an answer.
     unanswered: usize,
     /// The last send, answer or closing.
@@ -34,6 +39,10 @@ enum Care {
 impl SendLane {
     pub(super) fn is_closing(&self) -> bool {
         self.outgoing.is_none()
+    }
+
+    pub(super) fn awaits_answers(&self) -> bool {
+        self.unanswered > 0
     }
 
     fn is_idle(&self) -> bool {
@@ -65,7 +74,7 @@ impl SendLane {
 
     fn reset(&mut self, now: Instant) {
         if let Some(outgoing) = self.outgoing.take() {
-            let _ = outgoing.send(LaneWrite::Reset);
+            let _ = outgoing.try_send(LaneWrite::Reset);
         }
         self.active_at = now;
     }
@@ -76,8 +85,7 @@ impl Session {
     pub(super) fn open_send_lane(&mut self, conversation: ConversationId, now: Instant) {
         self.send_lanes_opened = self.send_lanes_opened.saturating_add(1);
         let number = SendLaneNumber(self.send_lanes_opened);
-        // Not bounded itself: no more than the sends without an answer, 64 a lane.
-        let (outgoing, written) = mpsc::unbounded_channel();
+        let (outgoing, written) = mpsc::channel(LANE_WRITES_MAX);
         let connection = self.connection.clone();
         let sender = self.sender();
         let task = self.spawn(inputs::run_send_lane(connection, conversation, number, written, sender));
@@ -108,7 +116,7 @@ impl Session {
         lane.unanswered = lane.unanswered.saturating_add(sends);
         if let Some(outgoing) = &lane.outgoing {
             // An error means that the lane's task has ended, which it tells by itself.
-            let _ = outgoing.send(LaneWrite::Frames(bytes));
+            let _ = outgoing.try_send(LaneWrite::Frames(bytes));
         }
     }
 

@@ -129,9 +129,6 @@ impl Driver {
 
     fn pump_conversation(&mut self, id: ConversationId) {
         let now = self.now;
-        if !self.numbering_known(id) {
-            return;
-        }
         let Some(tracked) = self.conversations.get_mut(id) else { return };
         let Some(session) = self.phase.session_mut() else { return };
         let elapsed = self.clock.elapsed(now);
@@ -151,6 +148,10 @@ impl Driver {
         }
         let mut frames = Vec::new();
         if !session.send_lanes.contains_key(&id) {
+            if session.leave_at.is_some() {
+                // No more streams on this connection; the next one sends it.
+                return;
+            }
             if !session.make_room_for_send_lane(now) {
                 if !session.lanes_wanted.contains(&id) {
                     session.lanes_wanted.push_back(id);
@@ -165,8 +166,19 @@ impl Driver {
             frames.push(Frame::Send(send));
         }
         let sent = frames.len().saturating_sub(opening);
+        if tracked.outbox.waits_for_settling() {
+            self.journal.hurry();
+        }
         if !frames.is_empty() {
             session.write_sends(id, frames, sent, now);
+        }
+    }
+
+    /// The state holds no answered send any more: the window moves on.
+    pub(super) fn settled(&mut self, id: ConversationId, lowest: ClientSeq) {
+        if let Some(tracked) = self.conversations.get_mut(id) {
+            tracked.outbox.settle(lowest);
+            self.sendable.insert(id);
         }
     }
 
@@ -195,7 +207,7 @@ impl Driver {
         }
     }
 
-    fn handle_accepted(
+    pub(super) fn handle_accepted(
         &mut self,
         id: ConversationId,
         accepted: &fulmar_protocol::Accepted,
@@ -211,7 +223,7 @@ impl Driver {
         tracked.backoff.reset();
         tracked.setbacks = 0;
         self.outbox_bytes = self.outbox_bytes.saturating_sub(item.content.len());
-        self.journal.clear_outbox(id, item.client_seq);
+        self.journal.answered(id, item.client_seq, &mut tracked.outbox);
         if let Some(waiter) = tracked.waiters.remove(&item.client_seq) {
             let answer = Accepted { client_seq: item.client_seq, seq: accepted.seq, at: accepted.at };
             let _ = waiter.send(Ok(answer));

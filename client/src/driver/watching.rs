@@ -2,12 +2,14 @@
 //!
 //! The server opens lanes for news by itself, but marks alone may not be news to it: so a conversation whose
 //! newest own message not everybody has read is watched after a reconnect, and when its lane ends. The app's
-//! own set goes first; together they are at most `watched_conversations_max`.
+//! own set goes first; together they are at most `watched_conversations_max`, those for receipts at most
+//! `RECEIPTS_WATCHED_MAX`.
 
 use fulmar_protocol::ConversationId;
 use fulmar_protocol::limits::WATCHED_CONVERSATIONS_MAX;
 
 use crate::driver::Driver;
+use crate::limits::RECEIPTS_WATCHED_MAX;
 
 /// What is, or should be, watched.
 #[derive(Default)]
@@ -52,11 +54,11 @@ impl Driver {
         let mut awaiting: Vec<_> = self
             .conversations
             .iter_mut()
-            .filter(|(_, tracked)| tracked.receipts_from.is_some() || tracked.asks_numbering())
+            .filter(|(_, tracked)| tracked.receipts_from.is_some())
             .map(|(id, tracked)| (tracked.touched, id))
             .collect();
         awaiting.sort_unstable();
-        let first = awaiting.len().saturating_sub(WATCHED_CONVERSATIONS_MAX);
+        let first = awaiting.len().saturating_sub(RECEIPTS_WATCHED_MAX);
         self.watching.receipts = awaiting.into_iter().skip(first).map(|(_, id)| id).collect();
         self.watching.changed = true;
     }
@@ -64,7 +66,7 @@ impl Driver {
     /// Receipts are awaited in a conversation that has no lane.
     pub(super) fn await_receipts(&mut self, id: ConversationId) {
         if !self.watching.receipts.contains(&id) {
-            if self.watching.receipts.len() >= WATCHED_CONVERSATIONS_MAX {
+            if self.watching.receipts.len() >= RECEIPTS_WATCHED_MAX {
                 self.watching.receipts.remove(0);
             }
             self.watching.receipts.push(id);

@@ -71,13 +71,16 @@ async fn what_was_written_is_read_back() {
 async fn many_batches_share_a_sync_and_all_become_durable() {
     let folder = tempfile::tempdir().unwrap();
     let (mut store, _) = open(folder.path());
-    let mut last = Ticket::default();
+    let (mut last, mut syncs) = (Ticket::default(), 0);
     for n in 1..=100 {
         let mut batch = Batch::default();
         batch.outbox(conversation(1), ClientSeq::new(n), b"content");
+        while !store.has_room() {
+            store.committed().await.unwrap();
+            syncs += 1;
+        }
         last = store.submit(batch);
     }
-    let mut syncs = 0;
     while !store.is_durable(last) {
         store.committed().await.unwrap();
         syncs += 1;
@@ -252,6 +255,9 @@ proptest! {
                         prop_assert_eq!(stored.conversations, expected);
                         continue;
                     }
+                }
+                while !store.has_room() {
+                    store.committed().await.unwrap();
                 }
                 store.submit(batch);
             }

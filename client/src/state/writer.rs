@@ -1,9 +1,8 @@
 //! The writer: a thread that commits batches, as many as wait in one sync, and says up to which one all is
 //! durable.
 //!
-//! The channel to it is not bounded, but what it carries is: batches hold outbox rows (bounded by the
-//! outboxes) and at most one row per conversation and turn of the driver, which sends nothing more than
-//! `BATCHES_WAITING_MAX` ahead of the syncs.
+//! The driver submits no more than `BATCHES_WAITING_MAX` ahead of the syncs; a batch holds outbox rows (bounded
+//! by the outboxes) and at most one row per conversation.
 
 use tokio::sync::mpsc;
 
@@ -12,7 +11,7 @@ use crate::state::disk::Disk;
 use crate::state::rows::Batch;
 
 /// Batches that may wait for the writer; then the driver gathers on in its own.
-pub(crate) const BATCHES_WAITING_MAX: u64 = 8;
+pub(crate) const BATCHES_WAITING_MAX: usize = 8;
 
 /// The number of a batch, rising.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,8 +26,8 @@ pub(crate) struct Store {
 }
 
 struct Writer {
-    batches: std::sync::mpsc::Sender<(Ticket, Batch)>,
-    outcomes: mpsc::UnboundedReceiver<Result<Ticket, ClientError>>,
+    batches: std::sync::mpsc::SyncSender<(Ticket, Batch)>,
+    outcomes: mpsc::Receiver<Result<Ticket, ClientError>>,
     thread: std::thread::JoinHandle<()>,
 }
 
@@ -39,8 +38,9 @@ impl Store {
 
     pub(super) fn disk(disk: Disk) -> Result<Self, ClientError> {
         let folder = disk.folder();
-        let (batches, waiting) = std::sync::mpsc::channel();
-        let (outcome, outcomes) = mpsc::unbounded_channel();
+        // One more than may wait: the last batch before the end is always taken.
+        let (batches, waiting) = std::sync::mpsc::sync_channel(BATCHES_WAITING_MAX + 1);
+        let (outcome, outcomes) = mpsc::channel(BATCHES_WAITING_MAX + 1);
         let thread = std::thread::Builder::new()
             .name("fulmar-state".to_owned())
             .spawn(move || write(&disk, &waiting, &outcome))
@@ -56,7 +56,8 @@ impl Store {
 
     /// Whether another batch may be submitted now.
     pub(crate) fn has_room(&self) -> bool {
-        self.last.0.saturating_sub(self.durable.0) < BATCHES_WAITING_MAX
+        let waiting = self.last.0.saturating_sub(self.durable.0);
+        usize::try_from(waiting).is_ok_and(|waiting| waiting < BATCHES_WAITING_MAX)
     }
 
     /// Hands a batch to the writer. What it holds is durable when [`Store::committed`] has returned its
@@ -64,8 +65,8 @@ impl Store {
     pub(crate) fn submit(&mut self, batch: Batch) -> Ticket {
         self.last = Ticket(self.last.0.saturating_add(1));
         match &self.writer {
-            // An error means that the writer has ended, which `committed` tells.
-            Some(writer) => drop(writer.batches.send((self.last, batch))),
+            // An error means that the writer has ended, which `committed` tells; there is room otherwise.
+            Some(writer) => drop(writer.batches.try_send((self.last, batch))),
             None => self.durable = self.last,
         }
         self.last
@@ -104,7 +105,7 @@ impl Store {
 fn write(
     disk: &Disk,
     waiting: &std::sync::mpsc::Receiver<(Ticket, Batch)>,
-    outcome: &mpsc::UnboundedSender<Result<Ticket, ClientError>>,
+    outcome: &mpsc::Sender<Result<Ticket, ClientError>>,
 ) {
     while let Ok((mut ticket, batch)) = waiting.recv() {
         let mut group = vec![batch];
@@ -114,7 +115,7 @@ fn write(
         }
         let committed = disk.commit(&group).map(|()| ticket);
         let failed = committed.is_err();
-        if outcome.send(committed).is_err() || failed {
+        if outcome.blocking_send(committed).is_err() || failed {
             return;
         }
     }

@@ -50,6 +50,22 @@ impl Endpoints {
         Ok(endpoint)
     }
 
+    /// Moves to new sockets, so that packets leave by the addresses that the device has now. Connections move
+    /// along; one whose socket cannot be replaced stays as it is.
+    pub(crate) fn rebind(&self) {
+        let open = self.open.lock();
+        let families = [(&open.v4, Ipv4Addr::UNSPECIFIED.into()), (&open.v6, Ipv6Addr::UNSPECIFIED.into())];
+        for (endpoint, local) in families {
+            let local: std::net::IpAddr = local;
+            if let Some(endpoint) = endpoint
+                && let Err(error) =
+                    std::net::UdpSocket::bind((local, 0)).and_then(|socket| endpoint.rebind(socket))
+            {
+                tracing::debug!(%error, "the socket stays as it is");
+            }
+        }
+    }
+
     /// Waits until every connection has said its goodbye.
     pub(crate) async fn wait_idle(&self) {
         let open = {

@@ -21,7 +21,7 @@ async fn dropping_the_last_handle_says_goodbye_and_ends_everything() {
     drop((peer, server, events));
     soon("the end of all tasks", async {
         while alive_tasks() > tasks_before {
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            tokio::task::yield_now().await;
         }
     })
     .await;
@@ -87,7 +87,7 @@ async fn dropping_the_last_handle_keeps_what_was_confirmed_and_frees_the_folder(
         loop {
             match state() {
                 Ok(state) => break state,
-                Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+                Err(_) => tokio::task::yield_now().await,
             }
         }
     })
@@ -113,7 +113,7 @@ async fn a_failed_connect_leaves_nothing_behind() {
     drop(server);
     soon("the end of all tasks", async {
         while alive_tasks() > tasks_before {
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            tokio::task::yield_now().await;
         }
     })
     .await;

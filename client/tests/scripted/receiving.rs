@@ -2,11 +2,8 @@
 
 use std::time::Duration;
 
-use fulmar_client::{Content, Event, HistoryQuery, HoleReason, Seq, State};
-use fulmar_protocol::{
-    CaughtUp, ClientSeq, Datagram, Frame, Generation, HistoryEnd, Hole, InboxEnd, InboxItem, Marks, Ordinal,
-    Presence, PresenceState, ReadState, SeqRange, Typing, UserMarks,
-};
+use fulmar_client::{Content, Event, HoleReason, Seq, State};
+use fulmar_protocol::{CaughtUp, ClientSeq, Frame, HistoryEnd, Hole, SeqRange};
 
 use crate::server::{
     Server, entry, lane_open, next_entry, next_event, own_entry, soon, text, user, with_bob,
@@ -82,7 +79,7 @@ async fn after_a_restart_entries_come_from_the_last_confirmed_one_on() {
 #[tokio::test]
 async fn a_lane_that_opens_before_its_predecessor_ended_waits_for_it() {
     let server = Server::start();
-    let (_client, mut events, peer) = server.connected().await;
+    let (client, mut events, mut peer) = server.connected().await;
     let mut first = peer.lane(lane_open(0, 4)).await;
     first.entries(1..=2).await;
     for seq in 1..=2 {
@@ -90,7 +87,8 @@ async fn a_lane_that_opens_before_its_predecessor_ended_waits_for_it() {
     }
     let mut second = peer.lane(lane_open(4, 6)).await;
     second.entries(5..=6).await;
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    // Time for the second lane to arrive.
+    peer.pong(&client).await;
     first.entries(3..=4).await;
     first.finish().await;
     for seq in 3..=6 {
@@ -181,6 +179,46 @@ async fn own_entries_come_back_with_their_content() {
 }
 
 #[tokio::test]
+async fn an_own_entry_in_the_log_is_as_good_as_its_answer() {
+    let server = Server::start();
+    let (client, mut events, peer) = server.connected().await;
+    let bob = client.direct(&user("bob")).unwrap();
+    let mut lane = peer.lane(lane_open(0, 0)).await;
+    lane.write(&Frame::CaughtUp(CaughtUp { seq: Seq::ZERO })).await;
+    next_event(&mut events, "caught up", |event| matches!(event, Event::CaughtUp { .. }).then_some(())).await;
+    let sending = bob.enqueue(text("mine")).await.unwrap();
+    let send = peer.send_lane().await.next().await;
+    lane.write(&own_entry(1, send.client_seq)).await;
+    assert_eq!(soon("an answer", sending).await.unwrap().seq.get(), 1);
+    let Some(Content::Message(message)) = next_entry(&mut events).await.content else { panic!("no content") };
+    assert_eq!(message.body, "mine");
+}
+
+#[tokio::test]
+async fn an_own_entry_from_before_the_lane_does_not_answer_a_send_of_its_number() {
+    let server = Server::start();
+    let (client, mut events, peer) = server.connected().await;
+    let bob = client.direct(&user("bob")).unwrap();
+    // The state is a copy: the number was used for something else, which is in the log.
+    let sending = bob.enqueue(text("new")).await.unwrap();
+    let _send_lane = peer.send_lane().await;
+    let open = fulmar_protocol::LaneOpen { next_client_seq: ClientSeq::new(2), ..lane_open(0, 1) };
+    let mut lane = peer.lane(open).await;
+    lane.write(&own_entry(1, sending.client_seq())).await;
+    let (Frame::HistoryRequest(_), mut answers, _frames) = peer.next_stream().await else {
+        panic!("no history request")
+    };
+    let old = fulmar_protocol::Entry { sender: user("alice"), ..entry(1) };
+    let end = Frame::HistoryEnd(HistoryEnd { next_seq: None, head_seq: Seq::new(1) });
+    answers.write_all(&[Frame::Entry(old).to_bytes(), end.to_bytes()].concat()).await.unwrap();
+    answers.finish().unwrap();
+    let Some(Content::Message(message)) = next_entry(&mut events).await.content else { panic!("no content") };
+    assert_eq!(message.body, "1", "the entry was given the content of the unanswered send");
+    let unanswered = tokio::time::timeout(Duration::from_millis(200), sending).await;
+    assert!(unanswered.is_err(), "an old entry answered a new send");
+}
+
+#[tokio::test]
 async fn own_entries_that_are_not_known_any_more_are_fetched_and_keep_their_place() {
     let server = Server::start();
     let (_client, mut events, peer) = server.connected().await;
@@ -217,27 +255,20 @@ async fn an_app_that_does_not_read_holds_back_the_server_and_loses_nothing() {
     let (client, mut events, peer) = server.connected().await;
     let lane = peer.lane(lane_open(0, 2_000)).await;
     let body = "x".repeat(8_000);
-    let written = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0));
-    let count = std::sync::Arc::clone(&written);
+    let (count, mut written) = tokio::sync::watch::channel(0);
     let writer = tokio::spawn(async move {
         let mut lane = lane;
         for seq in 1..=2_000 {
             let content = Content::try_from(text(&body)).unwrap().encode();
             lane.write(&Frame::Entry(fulmar_protocol::Entry { content, ..entry(seq) })).await;
-            count.store(seq, std::sync::atomic::Ordering::Relaxed);
+            count.send_replace(seq);
         }
         lane
     });
     // 16 MB do not fit: about 1 MiB of events, the QUIC window of a stream, and the server's own buffers.
-    let mut before = 0;
-    loop {
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        let now = written.load(std::sync::atomic::Ordering::Relaxed);
-        if now == before && now > 0 {
-            break;
-        }
-        before = now;
-    }
+    let still = Duration::from_millis(500);
+    while tokio::time::timeout(still, written.changed()).await.is_ok_and(|changed| changed.is_ok()) {}
+    let before = *written.borrow();
     assert!(before < 1_900, "{before} entries went to an app that does not read");
     // Meanwhile the rest works.
     let bob = client.direct(&user("bob")).unwrap();
@@ -255,203 +286,32 @@ async fn a_slow_app_does_not_mix_up_two_lanes_of_a_conversation() {
     let server = Server::start();
     let (_client, mut events, peer) = server.connected().await;
     let body = "x".repeat(60_000);
-    let big = |seq| {
+    let big = move |seq| {
         let content = Content::try_from(text(&body)).unwrap().encode();
         Frame::Entry(fulmar_protocol::Entry { content, ..entry(seq) })
     };
     let mut first = peer.lane(lane_open(0, 40)).await;
     // The second lane comes while the first, more than the app's queue holds, is on its way.
     let mut second = peer.lane(lane_open(40, 80)).await;
-    let write = async {
-        let first = async {
+    let mut writer = tokio::spawn(async move {
+        let write_first = async {
             for seq in 1..=40 {
                 first.write(&big(seq)).await;
             }
             first.finish().await;
         };
-        let second = async {
+        let write_second = async {
             for seq in 41..=80 {
                 second.write(&big(seq)).await;
             }
         };
-        tokio::join!(first, second);
-    };
-    let read = async {
-        for seq in 1..=80 {
-            assert_eq!(next_entry(&mut events).await.seq.get(), seq);
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    soon("both lanes", async { tokio::join!(write, read) }).await;
-}
-
-#[tokio::test]
-async fn unread_follows_entries_and_marks() {
-    let server = Server::start();
-    let (_client, mut events, peer) = server.connected().await;
-    let mut lane = peer.lane(lane_open(0, 2)).await;
-    lane.entries(1..=3).await;
-    for unread in [2, 2, 3] {
-        assert_eq!(next_entry(&mut events).await.unread_after, unread);
-    }
-    lane.write(&Frame::ReadState(ReadState { read_seq: Seq::new(2), read_ordinal: Ordinal::new(2) })).await;
-    let unread = next_event(&mut events, "unread", |event| match event {
-        Event::Unread { unread, read_seq, .. } => Some((unread, read_seq.get())),
-        _ => None,
-    })
-    .await;
-    assert_eq!(unread, (1, 2));
-}
-
-#[tokio::test]
-async fn marks_of_others_are_told_once_and_only_grow() {
-    let server = Server::start();
-    let (_client, mut events, peer) = server.connected().await;
-    let mark = |delivered, read| UserMarks {
-        user: user("bob"),
-        delivered_seq: Seq::new(delivered),
-        read_seq: Seq::new(read),
-    };
-    let mut lane = peer.lane(fulmar_protocol::LaneOpen { marks: vec![mark(1, 0)], ..lane_open(0, 0) }).await;
-    for marks in [mark(1, 0), mark(3, 2), mark(2, 1), mark(3, 3)] {
-        lane.write(&Frame::Marks(Marks { marks: vec![marks] })).await;
-    }
-    for expected in [(1, 0), (3, 2), (3, 3)] {
-        let marks = next_event(&mut events, "marks", |event| match event {
-            Event::Marks { delivered, read, .. } => Some((delivered.get(), read.get())),
-            _ => None,
-        })
-        .await;
-        assert_eq!(marks, expected);
-    }
-}
-
-#[tokio::test]
-async fn presence_and_typing_are_told_when_they_change_and_end_by_themselves() {
-    let server = Server::start();
-    let (_client, mut events, peer) = server.connected().await;
-    let presence = |generation, state| {
-        Datagram::Presence(Presence {
-            user: user("bob"),
-            generation: Generation::new(generation),
-            state,
-            last_seen: None,
-            ttl: Duration::from_secs(70),
-        })
-    };
-    for (generation, state) in [
-        (2, PresenceState::Online),
-        (1, PresenceState::Away),
-        (3, PresenceState::Online),
-        (4, PresenceState::Away),
-    ] {
-        peer.connection.send_datagram(presence(generation, state).encode()).unwrap();
-    }
-    for expected in [PresenceState::Online, PresenceState::Away] {
-        let state = next_event(&mut events, "presence", |event| match event {
-            Event::Presence { state, .. } => Some(state),
-            _ => None,
-        })
-        .await;
-        assert_eq!(state, expected);
-    }
-    let typing = Datagram::Typing(Typing {
-        conversation_id: with_bob(),
-        user: user("bob"),
-        generation: Generation::new(1),
-        typing: true,
-        ttl: Duration::from_millis(200),
+        tokio::join!(write_first, write_second);
+        second
     });
-    peer.connection.send_datagram(typing.encode()).unwrap();
-    for expected in [true, false] {
-        let typing = next_event(&mut events, "typing", |event| match event {
-            Event::Typing { typing, .. } => Some(typing),
-            _ => None,
-        })
-        .await;
-        assert_eq!(typing, expected);
+    let stalled = tokio::time::timeout(Duration::from_millis(500), &mut writer).await;
+    assert!(stalled.is_err(), "all of it went to an app that does not read");
+    for seq in 1..=80 {
+        assert_eq!(next_entry(&mut events).await.seq.get(), seq);
     }
-}
-
-#[tokio::test]
-async fn own_presence_and_typing_are_sent_no_more_often_than_needed() {
-    let server = Server::start();
-    let (client, _events, peer) = server.connected().await;
-    client.set_presence(PresenceState::Online).await.unwrap();
-    let bob = client.direct(&user("bob")).unwrap();
-    for _ in 0..20 {
-        bob.typing(true).await.unwrap();
-    }
-    bob.typing(false).await.unwrap();
-    bob.typing(false).await.unwrap();
-    let mut told = Vec::new();
-    while let Ok(datagram) =
-        tokio::time::timeout(Duration::from_millis(500), peer.connection.read_datagram()).await
-    {
-        told.push(match Datagram::decode(&datagram.unwrap()).unwrap() {
-            Some(Datagram::PresenceUpdate(update)) => format!("{:?}", update.state),
-            Some(Datagram::TypingUpdate(update)) => format!("typing {}", update.typing),
-            other => panic!("{other:?}"),
-        });
-    }
-    told.sort();
-    assert_eq!(told, ["Online", "typing false", "typing true"]);
-}
-
-#[tokio::test]
-async fn all_pages_of_the_inbox_are_fetched() {
-    let server = Server::start();
-    let (client, _events, peer) = server.connected().await;
-    let item = |n: u8| InboxItem {
-        conversation_id: fulmar_client::ConversationId::new([1, n, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])
-            .unwrap(),
-        peer: Some(user("bob")),
-        title: fulmar_protocol::Title::default(),
-        head_seq: Seq::new(9),
-        head_ordinal: Ordinal::new(9),
-        read_seq: Seq::new(4),
-        read_ordinal: Ordinal::new(4),
-        last_at: fulmar_protocol::TimestampMs::new(1),
-        role: None,
-        cursor_seq: Seq::ZERO,
-    };
-    let (items, ()) = tokio::join!(client.inbox(), async {
-        for page in 0..2 {
-            let (Frame::InboxRequest(request), mut answers, _frames) = peer.next_stream().await else {
-                panic!("no inbox request")
-            };
-            assert_eq!(request.after_conversation_id.is_some(), page == 1);
-            for n in page * 2..page * 2 + 2 {
-                answers.write_all(&Frame::InboxItem(item(n)).to_bytes()).await.unwrap();
-            }
-            let next = (page == 0).then(|| item(1).conversation_id);
-            let end = Frame::InboxEnd(InboxEnd { next_conversation_id: next });
-            answers.write_all(&end.to_bytes()).await.unwrap();
-            answers.finish().unwrap();
-        }
-    });
-    let items = items.unwrap();
-    assert_eq!(items.len(), 4);
-    assert_eq!(items[0].unread, 5);
-}
-
-#[tokio::test]
-async fn a_request_that_is_refused_tells_the_code() {
-    let server = Server::start();
-    let (client, _events, peer) = server.connected().await;
-    let conversation = client.conversation(with_bob());
-    let (page, ()) = tokio::join!(conversation.history(HistoryQuery::newest()), async {
-        let (_, mut answers, _frames) = peer.next_stream().await;
-        let problem = fulmar_protocol::Problem {
-            code: fulmar_client::ErrorCode::NotAMember,
-            message: "no".into(),
-            conversation_id: None,
-            batch: None,
-            retry_after: None,
-        };
-        answers.write_all(&Frame::Problem(problem).to_bytes()).await.unwrap();
-        answers.finish().unwrap();
-    });
-    assert_eq!(page.unwrap_err().code(), Some(fulmar_client::ErrorCode::NotAMember));
-    soon("a ping's frame", async { tokio::join!(client.ping(), async { drop(peer) }) }).await.0.unwrap_err();
+    drop(soon("both lanes", writer).await.unwrap());
 }

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use fulmar_client::{ClientError, ErrorCode, Event, State};
-use fulmar_protocol::{ClientSeq, Frame, Refused};
+use fulmar_client::State;
+use fulmar_protocol::ClientSeq;
 
-use crate::server::{Server, accepted, lane_open, next_event, refused, soon, text, text_of, user};
+use crate::server::{Server, accepted, soon, text, text_of, user};
 
 #[tokio::test]
 async fn a_send_resolves_at_accepted() {
@@ -91,6 +91,24 @@ async fn an_answer_that_comes_twice_changes_nothing() {
 }
 
 #[tokio::test]
+async fn entries_put_in_together_keep_their_order() {
+    let server = Server::start();
+    let folder = tempfile::tempdir().unwrap();
+    let state = State::directory(folder.path()).unwrap();
+    let (client, _events, peer) = server.connect(server.client().state(state)).await;
+    let bob = client.direct(&user("bob")).unwrap();
+    let sendings = bob.enqueue_all((1..=500).map(|n| text(&n.to_string()))).await.unwrap();
+    assert!(sendings.iter().map(|sending| sending.client_seq().get()).eq(1..=500));
+    let mut lane = peer.send_lane().await;
+    for n in 1..=500 {
+        assert_eq!(text_of(&lane.accept(n).await.content), n.to_string());
+    }
+    for sending in sendings {
+        soon("an answer", sending).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn the_outbox_survives_a_restart_of_the_app() {
     let server = Server::start();
     let folder = tempfile::tempdir().unwrap();
@@ -125,160 +143,6 @@ async fn the_outbox_survives_a_restart_of_the_app() {
         }
     });
     assert_eq!(sixth.unwrap().client_seq().get(), 6);
-}
-
-#[tokio::test]
-async fn a_reused_number_makes_a_new_device_that_sends_again_from_one() {
-    let server = Server::start();
-    let folder = tempfile::tempdir().unwrap();
-    let state = State::directory(folder.path()).unwrap();
-    let (client, _events, peer) = server.connect(server.client().state(state)).await;
-    let bob = client.direct(&user("bob")).unwrap();
-    let (outcome, _) = tokio::join!(bob.send(text("zero")), async { peer.send_lane().await.accept(1).await });
-    outcome.unwrap();
-    let one = bob.enqueue(text("one")).await.unwrap();
-    let two = bob.enqueue(text("two")).await.unwrap();
-    assert_eq!(two.client_seq().get(), 3);
-    peer.connection.close(quinn::VarInt::from_u32(1), b"cut");
-    let peer = server.session().await;
-    let mut lane = peer.send_lane().await;
-    let send = lane.next().await;
-    lane.refuse(refused(send.client_seq, ErrorCode::ClientSeqReused)).await;
-    let again = server.session().await;
-    assert_ne!(again.hello.device_id, peer.hello.device_id);
-    let mut lane = again.send_lane().await;
-    for (n, body) in [(1, "one"), (2, "two")] {
-        let send = lane.accept(n + 1).await;
-        assert_eq!((send.client_seq.get(), text_of(&send.content)), (n, body.to_owned()));
-    }
-    assert_eq!(soon("an answer", one).await.unwrap().client_seq.get(), 1);
-    assert_eq!(soon("an answer", two).await.unwrap().client_seq.get(), 2);
-    assert_eq!(client.device(), again.hello.device_id);
-    client.close().await;
-    drop((client, bob));
-    let state = State::directory(folder.path()).unwrap();
-    let (_client, _events, third) = server.connect(server.client().state(state)).await;
-    assert_eq!(third.hello.device_id, again.hello.device_id, "the new device id was not kept");
-}
-
-#[tokio::test]
-async fn a_permanent_refusal_fails_the_send_and_no_other() {
-    let server = Server::start();
-    let (client, _events, peer) = server.connected().await;
-    let bob = client.direct(&user("bob")).unwrap();
-    let first = bob.enqueue(text("one")).await.unwrap();
-    let second = bob.enqueue(text("two")).await.unwrap();
-    let mut lane = peer.send_lane().await;
-    let send = lane.next().await;
-    lane.refuse(refused(send.client_seq, ErrorCode::RecipientUnavailable)).await;
-    let error = soon("an answer", first).await.unwrap_err();
-    assert_eq!(error.code(), Some(ErrorCode::RecipientUnavailable));
-    lane.accept(1).await;
-    assert_eq!(soon("an answer", second).await.unwrap().client_seq.get(), 2);
-}
-
-#[tokio::test]
-async fn a_refusal_that_leaves_its_number_unused_renumbers_what_follows() {
-    let server = Server::start();
-    let (client, _events, peer) = server.connected().await;
-    let bob = client.direct(&user("bob")).unwrap();
-    let first = bob.enqueue(text("one")).await.unwrap();
-    let second = bob.enqueue(text("two")).await.unwrap();
-    let mut lane = peer.send_lane().await;
-    let send = lane.next().await;
-    lane.next().await;
-    lane.refuse(refused(send.client_seq, ErrorCode::NotAMember)).await;
-    assert_eq!(soon("an answer", first).await.unwrap_err().code(), Some(ErrorCode::NotAMember));
-    // The lane is reset before numbers change.
-    while soon("the end of the lane", lane.frames.next()).await.is_some() {}
-    drop(lane);
-    let mut lane = peer.send_lane().await;
-    let send = lane.accept(1).await;
-    assert_eq!((send.client_seq.get(), text_of(&send.content)), (1, "two".to_owned()));
-    assert_eq!(soon("an answer", second).await.unwrap().client_seq.get(), 1);
-}
-
-#[tokio::test]
-async fn a_refusal_with_a_time_is_sent_again_after_it() {
-    let server = Server::start();
-    let (client, _events, peer) = server.connected().await;
-    let bob = client.direct(&user("bob")).unwrap();
-    let sending = bob.enqueue(text("one")).await.unwrap();
-    let mut lane = peer.send_lane().await;
-    let send = lane.next().await;
-    let retry_after = Some(Duration::from_millis(300));
-    let told = tokio::time::Instant::now();
-    lane.refuse(Refused { retry_after, ..refused(send.client_seq, ErrorCode::RateLimited) }).await;
-    assert_eq!(lane.accept(1).await.client_seq, send.client_seq);
-    assert!(told.elapsed() >= Duration::from_millis(300));
-    soon("an answer", sending).await.unwrap();
-}
-
-#[tokio::test]
-async fn sends_behind_a_refused_one_wait_for_it_and_keep_their_order() {
-    let server = Server::start();
-    let (client, _events, peer) = server.connected().await;
-    let bob = client.direct(&user("bob")).unwrap();
-    let mut sendings = Vec::new();
-    for n in 1..=64 {
-        sendings.push(bob.enqueue(text(&n.to_string())).await.unwrap());
-    }
-    let mut lane = peer.send_lane().await;
-    for n in 1..=64 {
-        let send = lane.next().await;
-        assert_eq!(send.client_seq.get(), n);
-        let retry_after = Some(Duration::from_millis(200));
-        let refused = match n {
-            1 => Refused { retry_after, ..refused(send.client_seq, ErrorCode::RateLimited) },
-            _ => Refused {
-                expected_client_seq: Some(ClientSeq::FIRST),
-                ..refused(send.client_seq, ErrorCode::ClientSeqAhead)
-            },
-        };
-        lane.refuse(refused).await;
-    }
-    for n in 1..=64 {
-        assert_eq!(lane.accept(n).await.client_seq.get(), n);
-    }
-    for sending in sendings {
-        soon("an answer", sending).await.unwrap();
-    }
-}
-
-#[tokio::test]
-async fn a_lane_refused_for_good_fails_its_sends() {
-    let server = Server::start();
-    let (client, mut events, peer) = server.connected().await;
-    let unknown = client.conversation(crate::server::with_bob());
-    let sending = unknown.enqueue(text("one")).await.unwrap();
-    drop(unknown.enqueue(text("two")).await.unwrap());
-    let mut lane = peer.send_lane().await;
-    lane.next().await;
-    lane.answers.reset(quinn::VarInt::from_u32(ErrorCode::ConversationNotFound.code())).unwrap();
-    assert_eq!(soon("an answer", sending).await.unwrap_err().code(), Some(ErrorCode::ConversationNotFound));
-    let code = next_event(&mut events, "the failure nobody waits for", |event| match event {
-        Event::SendFailed { code, .. } => Some(code),
-        _ => None,
-    })
-    .await;
-    assert_eq!(code, ErrorCode::ConversationNotFound);
-    let (outcome, _) = tokio::join!(unknown.send(text("three")), async {
-        let send = peer.send_lane().await.accept(1).await;
-        assert_eq!(send.client_seq.get(), 1);
-    });
-    outcome.unwrap();
-}
-
-#[tokio::test]
-async fn a_lane_that_is_open_elsewhere_is_tried_again() {
-    let server = Server::start();
-    let (client, _events, peer) = server.connected().await;
-    let bob = client.direct(&user("bob")).unwrap();
-    let sending = bob.enqueue(text("one")).await.unwrap();
-    let mut lane = peer.send_lane().await;
-    lane.answers.reset(quinn::VarInt::from_u32(ErrorCode::LaneAlreadyOpen.code())).unwrap();
-    peer.send_lane().await.accept(1).await;
-    soon("an answer", sending).await.unwrap();
 }
 
 #[tokio::test]
@@ -362,43 +226,4 @@ async fn more_conversations_than_lanes_are_all_sent() {
         () = serve => unreachable!(),
         answers = soon("all answers", all) => assert!(answers.iter().all(Result::is_ok)),
     }
-}
-
-#[tokio::test]
-async fn under_a_new_epoch_sends_are_numbered_as_the_server_expects() {
-    let server = Server::start();
-    let (client, mut events, peer) = server.connected().await;
-    let bob = client.direct(&user("bob")).unwrap();
-    let mut lane = async {
-        let sending = bob.enqueue(text("one")).await.unwrap();
-        let mut lane = peer.send_lane().await;
-        lane.accept(1).await;
-        soon("an answer", sending).await.unwrap();
-        lane
-    }
-    .await;
-    let two = bob.enqueue(text("two")).await.unwrap();
-    lane.next().await;
-    peer.connection.close(quinn::VarInt::from_u32(1), b"restored");
-    let mut peer = server.greeted().await;
-    peer.welcome(2).await;
-    next_event(&mut events, "resynchronised", |event| matches!(event, Event::Resynchronised).then_some(()))
-        .await;
-    let Frame::Watch(watch) = peer.next_control().await else { panic!("nothing is watched") };
-    assert_eq!(watch.conversation_ids, [bob.id()]);
-    // The backup is of a time before the first send.
-    let _log = peer.lane(lane_open(0, 0)).await;
-    let send = peer.send_lane().await.accept(1).await;
-    assert_eq!((send.client_seq.get(), text_of(&send.content)), (1, "two".to_owned()));
-    assert_eq!(soon("an answer", two).await.unwrap().client_seq.get(), 1);
-}
-
-#[tokio::test]
-async fn a_body_over_the_limit_is_refused_before_it_is_sent() {
-    let server = Server::start();
-    let (client, ..) = server.connected().await;
-    let bob = client.direct(&user("bob")).unwrap();
-    let error = bob.enqueue(text(&"x".repeat(65_537))).await.unwrap_err();
-    assert!(matches!(error, ClientError::ContentInvalid(_)), "{error}");
-    assert_eq!(error.code(), Some(ErrorCode::BodyTooLarge));
 }

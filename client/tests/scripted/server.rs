@@ -8,8 +8,8 @@ use bytes::{Bytes, BytesMut};
 use fulmar_client::{Client, ClientBuilder, Event, Events, OutgoingMessage, UserId};
 use fulmar_protocol::{
     ALPN, Accepted, ClientSeq, Confirmed, Content, ConversationId, DeviceTag, Entry, Epoch, Explanation,
-    Frame, FrameDecoder, Hello, LaneOpen, Ordinal, OwnEntry, Refused, Send, SendOpen, Seq, SessionNumber,
-    SoftwareName, TimestampMs, Title, Welcome,
+    Frame, FrameDecoder, Hello, LaneOpen, Ordinal, OwnEntry, Pong, Refused, Send, SendOpen, Seq,
+    SessionNumber, SoftwareName, TimestampMs, Title, Welcome,
 };
 use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{Connection, Endpoint, RecvStream, SendStream};
@@ -130,6 +130,18 @@ impl Peer {
     /// The next frame that the client sends on the control stream.
     pub(crate) async fn next_control(&mut self) -> Frame {
         soon("a frame on the control stream", self.frames.next()).await.expect("the control stream ended")
+    }
+
+    /// Lets the client ping and answers: what was sent before has arrived then.
+    pub(crate) async fn pong(&mut self, client: &Client) {
+        let answer = async {
+            loop {
+                if let Frame::Ping(ping) = self.next_control().await {
+                    return self.control(&Frame::Pong(Pong { nonce: ping.nonce })).await;
+                }
+            }
+        };
+        tokio::join!(client.ping(), answer).0.unwrap();
     }
 
     /// Takes the next Confirm and answers it.

@@ -37,7 +37,7 @@ async fn a_stream_of_messages_survives_restarts_of_the_server() {
         for n in 1..=400 {
             sendings.push(conversation.enqueue(text(n.to_string())).await.unwrap());
             if n % 20 == 0 {
-                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+                tokio::task::yield_now().await;
             }
         }
         for sending in sendings {
@@ -56,6 +56,21 @@ async fn a_stream_of_messages_survives_restarts_of_the_server() {
     sender.await.unwrap();
     let head = alice.client.inbox().await.unwrap()[0].head;
     assert_eq!(head.get(), 400, "a message is in the log twice, or not at all");
+}
+
+#[tokio::test]
+async fn a_change_of_network_keeps_the_session() {
+    let town = Town::found().await;
+    let (alice, mut bob) = (town.person("alice").await, town.person("bob").await);
+    alice.send("bob", "before").await;
+    assert_eq!(bob.message().await, "before");
+    for n in 0..3 {
+        alice.client.network_changed().await.unwrap();
+        bob.client.network_changed().await.unwrap();
+        alice.send("bob", &n.to_string()).await;
+        assert_eq!(bob.message().await, n.to_string());
+    }
+    assert!(alice.client.status().borrow().is_online() && bob.client.status().borrow().is_online());
 }
 
 #[tokio::test]

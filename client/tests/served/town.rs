@@ -52,6 +52,7 @@ impl Town {
     pub(crate) async fn open(&mut self) {
         let mut config = Config::default();
         config.listen.address = self.address;
+        config.listen.admin = "127.0.0.1:0".parse().unwrap();
         self.development.configure(&mut config);
         let credentials = self.development.credentials();
         let (clock, rng) = (Clock::system(), Rng::from_os().unwrap());

@@ -14,6 +14,7 @@
     reason = "test support: what goes wrong is a failed test"
 )]
 
+mod admin;
 mod bounded;
 mod cable;
 pub mod contents;

@@ -62,6 +62,7 @@ impl TestServer {
         let data = tempfile::tempdir().unwrap();
         let development = Development::create_or_open(data.path(), setup.clock.clone()).unwrap();
         setup.config.listen.address = (Ipv4Addr::LOCALHOST, 0).into();
+        setup.config.listen.admin = (Ipv4Addr::LOCALHOST, 0).into();
         let tls = client_tls(&development.authority());
         let address = setup.config.listen.address;
         let mut server = Self { setup, development, tls, server: None, address, data };

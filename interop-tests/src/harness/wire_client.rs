@@ -14,7 +14,6 @@ use super::{
 };
 
 /// See the module.
-#[derive(Debug)]
 pub struct WireClient {
     /// Who it is.
     pub user: UserId,
@@ -307,6 +306,12 @@ impl WireClient {
 
 /// A cursor: conversation, seq, and what is missing below.
 pub type Cursor<'a> = (ConversationId, u64, &'a [(u64, u64)]);
+
+impl std::fmt::Debug for WireClient {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("WireClient").field("welcome", &self.welcome).finish_non_exhaustive()
+    }
+}
 
 impl Drop for WireClient {
     fn drop(&mut self) {

@@ -1,7 +1,7 @@
 //! What a conversation's log holds.
 //!
-//! A content is encoded once, by its sender; it is hashed, stored and delivered as those bytes. So nothing here
-//! depends on two encoders agreeing. Frames carry contents as raw bytes; whoever needs to look decodes.
+//! A content is encoded once, by its sender; it is hashed, stored and delivered as those bytes. So nothing
+//! here depends on two encoders agreeing. Frames carry contents as raw bytes; whoever needs to look decodes.
 
 mod error;
 mod group;

@@ -1,7 +1,7 @@
 //! Datagrams: `type (varint) | payload`, for what is worth nothing when it comes late: presence and typing.
 //!
-//! They come in any order, twice, or not at all; the generation inside tells which of two is right. Each says for
-//! how long it holds.
+//! They come in any order, twice, or not at all; the generation inside tells which of two is right. Each says
+//! for how long it holds.
 
 mod presence;
 mod typing;
@@ -116,8 +116,8 @@ impl DatagramType {
         }
     }
 
-    /// Whether it may be acted on before the handshake is complete: none may, as a datagram does not tell whether
-    /// it is a replay.
+    /// Whether it may be acted on before the handshake is complete: none may, as a datagram does not tell
+    /// whether it is a replay.
     #[must_use]
     pub const fn replay_safe(self) -> bool {
         false

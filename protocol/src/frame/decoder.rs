@@ -1,11 +1,11 @@
 //! From the bytes of a stream to frames.
 //!
 //! Invariants: type and length are checked as soon as the header is there, before any of the payload is kept;
-//! memory follows the bytes that came, never the length claimed; a frame that lies within one chunk is sliced, not
-//! copied. Which frame may come on which stream is the session's business, not the decoder's.
+//! memory follows the bytes that came, never the length claimed; a frame that lies within one chunk is
+//! sliced, not copied. Which frame may come on which stream is the session's business, not the decoder's.
 //!
-//! Decoding a payload that is full of tiny items takes up to about 35 times its length for a moment; the limit on
-//! frames makes that 3 MiB, and the limit before authentication 300 KiB.
+//! Decoding a payload that is full of tiny items takes up to about 35 times its length for a moment; the
+//! limit on frames makes that 3 MiB, and the limit before authentication 300 KiB.
 
 use std::collections::VecDeque;
 
@@ -21,10 +21,11 @@ const HEADER_BYTES_MAX: usize = 2 * varint::BYTES_MAX;
 
 /// Turns the bytes of one stream, in the chunks in which they come, into frames.
 ///
-/// Give it a chunk with [`push`](Self::push), then call [`next_frame`](Self::next_frame) until it answers `None`,
-/// then the next chunk; so it holds at most one frame that is not whole. At the end of the stream call
-/// [`finish`](Self::finish). Once a header was refused the stream has no more frames: every further call answers
-/// with the same error. After a malformed payload the decoder stands behind that frame, and may go on.
+/// Give it a chunk with [`push`](Self::push), then call [`next_frame`](Self::next_frame) until it answers
+/// `None`, then the next chunk; so it holds at most one frame that is not whole. At the end of the stream
+/// call [`finish`](Self::finish). Once a header was refused the stream has no more frames: every further call
+/// answers with the same error. After a malformed payload the decoder stands behind that frame, and may go
+/// on.
 #[derive(Debug)]
 pub struct FrameDecoder {
     payload_bytes_max: usize,
@@ -69,7 +70,8 @@ impl FrameDecoder {
         Self { payload_bytes_max, chunks: VecDeque::new(), state: State::between_frames() }
     }
 
-    /// A decoder for a stream whose sender is not authenticated yet: nothing longer than a `Hello`.
+    /// A decoder for the control stream of a client that is not authenticated yet: nothing longer than a `Hello`,
+    /// until [`set_limit`](Self::set_limit) says otherwise. (Its other streams wait unread.)
     #[must_use]
     pub fn before_authentication() -> Self {
         Self::with_limit(limits::HELLO_PAYLOAD_BYTES_MAX)
@@ -87,8 +89,8 @@ impl FrameDecoder {
         }
     }
 
-    /// The next frame, or `None` when more bytes are needed. Ignorable frames that this edition does not know are
-    /// passed over.
+    /// The next frame, or `None` when more bytes are needed. Ignorable frames that this edition does not know
+    /// are passed over.
     ///
     /// # Errors
     /// When the bytes are not those of a frame that this edition takes.
@@ -164,8 +166,9 @@ impl State {
     }
 }
 
-/// Type and length of a frame at the start of `bytes`; the length is missing when the type alone is reason enough to
-/// refuse the frame. The last number tells how many bytes the header took. `None`: more bytes are needed.
+/// Type and length of a frame at the start of `bytes`; the length is missing when the type alone is reason
+/// enough to refuse the frame. The last number tells how many bytes the header took. `None`: more bytes are
+/// needed.
 fn parse_header(bytes: &[u8]) -> Option<(u64, Option<u64>, usize)> {
     let (number, type_length) = varint::read(bytes)?;
     if is_unknown_critical(number) {
@@ -223,8 +226,8 @@ fn check_header(number: u64, length: Option<u64>, payload_bytes_max: usize) -> R
     })
 }
 
-/// Takes a payload of `length` bytes: a slice of the first chunk when it lies in it, else put together in `gathered`,
-/// whose room grows with what came.
+/// Takes a payload of `length` bytes: a slice of the first chunk when it lies in it, else put together in
+/// `gathered`, whose room grows with what came.
 fn take(chunks: &mut VecDeque<Bytes>, length: usize, gathered: &mut BytesMut) -> Option<Bytes> {
     if gathered.is_empty() {
         if length == 0 {

@@ -1,7 +1,8 @@
-//! `Entry` is one entry of the log. `OwnEntry` is one that the receiving device sent itself: the same without what
-//! that device knows.
+//! `Entry` is one entry of the log. `OwnEntry` is one that the receiving device sent itself: the same without
+//! what that device knows.
 //!
-//! An entry is encoded once, when it is appended; the store keeps the frame's bytes and every lane sends them.
+//! An entry is encoded once, when it is appended; the store keeps the frame's bytes and every lane sends
+//! them.
 
 use bytes::BytesMut;
 

@@ -1,4 +1,5 @@
-//! `HistoryRequest` asks for a page of the log, which comes as `Entry` and `Hole` frames; `HistoryEnd` ends it.
+//! `HistoryRequest` asks for a page of the log, which comes as `Entry` and `Hole` frames; `HistoryEnd` ends
+//! it.
 
 use super::prelude::*;
 use crate::error_code::ErrorCode;

@@ -1,4 +1,5 @@
-//! Frames: `type (varint) | length (varint) | payload`. One file for each frame, or for a request and its answers.
+//! Frames: `type (varint) | length (varint) | payload`. One file for each frame, or for a request and its
+//! answers.
 
 mod caught_up;
 mod confirm;
@@ -166,8 +167,8 @@ impl Frame {
         }
     }
 
-    /// Appends the frame's header and payload to `out`. Lists are written whole: keeping them within the limits
-    /// beside them is the caller's part.
+    /// Appends the frame's header and payload to `out`. Lists are written whole: keeping them within the
+    /// limits beside them is the caller's part.
     pub fn encode(&self, out: &mut BytesMut) {
         let frame_type = self.frame_type();
         match self {
@@ -271,8 +272,8 @@ fn open<P: Payload>(payload: Bytes, wrap: impl FnOnce(P) -> Frame) -> Result<Fra
     P::decode(payload).map(wrap)
 }
 
-/// Appends a frame of the `n`th reserved type to `out`. It means nothing; receivers skip it. Both ends send one now
-/// and then, so that skipping keeps working.
+/// Appends a frame of the `n`th reserved type to `out`. It means nothing; receivers skip it. Both ends send
+/// one now and then, so that skipping keeps working.
 pub fn encode_grease_frame(n: u32, payload: &[u8], out: &mut BytesMut) {
     put_header(grease_type(n), payload.len(), out);
     out.put_slice(payload);

@@ -1,5 +1,5 @@
-//! `SendOpen` opens a send lane for one conversation. `Send` is one entry to append. `Accepted` says that the entry
-//! is durable, `Refused` that it was not appended.
+//! `SendOpen` opens a send lane for one conversation. `Send` is one entry to append. `Accepted` says that the
+//! entry is durable, `Refused` that it was not appended.
 
 use std::time::Duration;
 

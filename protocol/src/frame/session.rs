@@ -1,5 +1,5 @@
-//! `Hello` opens the session: the first frame of the client's first stream. `Welcome` answers it: the session is
-//! open.
+//! `Hello` opens the session: the first frame of the client's first stream. `Welcome` answers it: the session
+//! is open.
 
 use super::prelude::*;
 use crate::id::{DeviceId, Epoch, SessionNumber, TimestampMs, UserId};

@@ -1,5 +1,5 @@
-//! `BlockRequest` blocks or unblocks a user; `SettingsRequest` replaces the user's settings; `Done` says that a
-//! request was carried out and is durable.
+//! `BlockRequest` blocks or unblocks a user; `SettingsRequest` replaces the user's settings; `Done` says that
+//! a request was carried out and is durable.
 
 use super::prelude::*;
 use crate::id::UserId;

@@ -1,9 +1,9 @@
 //! How far a device has a log: a seq, and the ranges before it that are missing.
 //!
-//! Client and server keep the same state; an update carries the whole of it, and replaces the former one. Ranges
-//! are ascending, disjoint and not adjacent, and at most 16: when there are more, the two that lie closest are
-//! joined, which forgets that the entries between them are there (they are fetched again) but never claims an
-//! entry that is not.
+//! Client and server keep the same state; an update carries the whole of it, and replaces the former one.
+//! Ranges are ascending, disjoint and not adjacent, and at most 16: when there are more, the two that lie
+//! closest are joined, which forgets that the entries between them are there (they are fetched again) but
+//! never claims an entry that is not.
 
 use bytes::Bytes;
 
@@ -16,14 +16,14 @@ use crate::limits;
 /// How far a device has a log.
 ///
 /// A client calls [`skip`](Self::skip) for each hole that may be fetched later, as its lane names it;
-/// [`confirm`](Self::confirm) when the app has the entries up to some seq; [`fetched`](Self::fetched) when a page
-/// of history closed part of a hole; and sends [`update`](Self::update). A server checks what comes with
+/// [`confirm`](Self::confirm) when the app has the entries up to some seq; [`fetched`](Self::fetched) when a
+/// page of history closed part of a hole; and sends [`update`](Self::update). A server checks what comes with
 /// [`new`](Self::new), and takes it with [`replace`](Self::replace).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CursorState {
     seq: Seq,
-    /// Those that begin after `seq` were named by a lane, but entries before them are not confirmed yet. They are
-    /// the client's own business and not part of an update.
+    /// Those that begin after `seq` were named by a lane, but entries before them are not confirmed yet. They
+    /// are the client's own business and not part of an update.
     skipped: Vec<SeqRange>,
 }
 
@@ -127,8 +127,8 @@ impl CursorState {
         join_closest(&mut self.skipped);
     }
 
-    /// Takes a newer state of the same cursor. The latest wins, but a cursor never goes back: a lower seq is an
-    /// update that was overtaken. Answers whether it was taken.
+    /// Takes a newer state of the same cursor. The latest wins, but a cursor never goes back: a lower seq is
+    /// an update that was overtaken. Answers whether it was taken.
     pub fn replace(&mut self, newer: Self) -> bool {
         let taken = newer.seq >= self.seq;
         if taken {
@@ -137,7 +137,9 @@ impl CursorState {
         taken
     }
 
-    /// What a client tells the server.
+    /// What a client tells the server. The server refuses a cursor past what it has sent in the session, so a
+    /// client that is further on (from a session in which it could not confirm) waits until the log lane has
+    /// come as far: [`LaneReceiver::next_seq`](crate::LaneReceiver::next_seq).
     #[must_use]
     pub fn update(&self, conversation_id: ConversationId) -> CursorUpdate {
         CursorUpdate { conversation_id, seq: self.seq, skipped: self.skipped().to_vec() }

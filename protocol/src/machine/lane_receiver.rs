@@ -1,8 +1,9 @@
-//! The receiving end of a log lane: checks that the lane accounts for every seq in order, and says what is new.
+//! The receiving end of a log lane: checks that the lane accounts for every seq in order, and says what is
+//! new.
 //!
-//! Invariant: over all lanes of a conversation the app is handed seq 1, 2, 3 ... without repeat or reordering, and
-//! without a gap that was not named. What reaches the app again after it was had is dropped here; what is missing
-//! without a word is the lane's violation.
+//! Invariant: over all lanes of a conversation the app is handed seq 1, 2, 3 ... without repeat or
+//! reordering, and without a gap that was not named. What reaches the app again after it was had is dropped
+//! here; what is missing without a word is the lane's violation.
 
 use crate::error_code::ErrorCode;
 use crate::frame::{LaneOpen, SeqRange};
@@ -10,10 +11,14 @@ use crate::id::Seq;
 
 /// One log lane, seen from the receiving end.
 ///
-/// Make it from `LaneOpen` with [`handle_open`](Self::handle_open); then call [`handle_entry`](Self::handle_entry) for
-/// each `Entry` and `OwnEntry`, [`handle_hole`](Self::handle_hole) for each `Hole`, and
-/// [`handle_caught_up`](Self::handle_caught_up). After a violation the connection is to be closed with
-/// [`LaneViolation::code`].
+/// Make it from `LaneOpen` with [`handle_open`](Self::handle_open); then call
+/// [`handle_entry`](Self::handle_entry) for each `Entry` and `OwnEntry`, [`handle_hole`](Self::handle_hole)
+/// for each `Hole`, and [`handle_caught_up`](Self::handle_caught_up). After a violation the connection is to
+/// be closed with [`LaneViolation::code`].
+///
+/// The lanes of one conversation are read one after the other, in the order in which they were opened, and
+/// none before `Welcome`: a lane that is read before the end of its predecessor would look like a gap, and
+/// `Welcome` may bring a new epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LaneReceiver {
     /// What the lane must account for next.
@@ -50,8 +55,9 @@ impl LaneViolation {
 }
 
 impl LaneReceiver {
-    /// A lane opened. `had` is how far the device has the log (entries handed to the app and named gaps, confirmed or
-    /// not). A lane that starts further on leaves a gap, which is answered: treat it as a skipped hole.
+    /// A lane opened. `had` is how far the device has the log (entries handed to the app and named gaps,
+    /// confirmed or not). A lane that starts further on leaves a gap, which is answered: treat it as a
+    /// skipped hole.
     #[must_use]
     pub fn handle_open(had: Seq, open: &LaneOpen) -> (Self, Option<SeqRange>) {
         let gap = SeqRange::new(had.next()..=open.next_seq.previous());
@@ -72,8 +78,8 @@ impl LaneReceiver {
         Ok(Delivery::Deliver)
     }
 
-    /// A hole came: the part of it that is news, if any. Name it to the app and, where it was skipped, note it in the
-    /// cursor.
+    /// A hole came: the part of it that is news, if any. Name it to the app and, where it was skipped, note
+    /// it in the cursor.
     ///
     /// # Errors
     /// When it does not begin with the seq that comes next.
@@ -96,7 +102,8 @@ impl LaneReceiver {
         }
     }
 
-    /// What the lane must account for next.
+    /// What the lane must account for next. What lies before it was sent in this session, so a cursor up to
+    /// there may be confirmed.
     #[must_use]
     pub const fn next_seq(&self) -> Seq {
         self.next
@@ -119,6 +126,7 @@ impl LaneReceiver {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
     use proptest::prelude::*;
 
     use super::*;
@@ -181,7 +189,7 @@ mod tests {
     proptest! {
         #[test]
         fn each_seq_is_handed_over_or_named_once(
-            lanes in proptest::collection::vec((0_u64..6, proptest::collection::vec((any::<bool>(), 1_u64..5), 0..12)), 1..12)
+            lanes in vec((0_u64..6, vec((any::<bool>(), 1_u64..5), 0..12)), 1..12),
         ) {
             let (mut had, mut accounted) = (seq(0), 0);
             for (back, steps) in lanes {

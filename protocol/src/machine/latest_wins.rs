@@ -1,7 +1,9 @@
-//! States that come by datagram: of two the one with the higher generation is right, and each holds for a time only.
+//! States that come by datagram: of two the one with the higher generation is right, and each holds for a
+//! time only.
 //!
-//! Bounded: a new key in a full map takes the place of the state that would end first. A state that said "nothing"
-//! is kept too until its time is over, so that an older datagram that comes late cannot bring back what has ended.
+//! Bounded: a new key in a full map takes the place of the state that would end first. A state that said
+//! "nothing" is kept too until its time is over, so that an older datagram that comes late cannot bring back
+//! what has ended.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -159,7 +161,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_order_of_arrival_does_not_matter(mut updates in proptest::collection::vec((0_u8..4, 0_u64..50, any::<bool>()), 1..60).prop_shuffle()) {
+        fn the_order_of_arrival_does_not_matter(
+            mut updates in proptest::collection::vec((0_u8..4, 0_u64..50, any::<bool>()), 1..60),
+        ) {
             // One value for each key and generation, as a sender would have it.
             updates.sort_by_key(|(key, generation, _)| (*key, *generation));
             updates.dedup_by_key(|(key, generation, _)| (*key, *generation));

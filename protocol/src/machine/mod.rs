@@ -1,5 +1,5 @@
-//! The pure state machines that a server, a client, or both run. Time is an argument; nothing here reads a clock,
-//! draws a random number, or waits.
+//! The pure state machines that a server, a client, or both run. Time is an argument; nothing here reads a
+//! clock, draws a random number, or waits.
 
 mod cursor_state;
 mod lane_receiver;

@@ -1,12 +1,14 @@
 //! What a device still has to send to one conversation, and what it has sent without an answer.
 //!
-//! Sending a send again, with the same number and body, is always safe: the server knows it. So after a lost lane
-//! everything unanswered is sent again, lowest first. What is not safe is to give a number to another body while a
-//! copy with the old number may still be on its way; therefore numbers change only between two lanes.
+//! Sending a send again, with the same number and body, is always safe: the server knows it. So after a lost
+//! lane everything unanswered is sent again, lowest first. What is not safe is to give a number to another
+//! body while a copy with the old number may still be on its way; therefore numbers change only between two
+//! lanes.
 //!
-//! Invariants: numbers ascend; none is sent that lies 64 or more past the lowest unanswered (the server remembers 64
-//! answers); at most [`OutboxLimits`] are kept. Absent: the store that makes it survive a restart, and the choice of
-//! back-off times. Both are the caller's.
+//! Invariants: numbers ascend; none is sent that lies 64 or more past the lowest that the caller's store may
+//! still hold (the server remembers 64 answers, and after a restart the client asks for all that its store
+//! holds); at most [`OutboxLimits`] are kept. Absent: the store that makes it survive a restart, and the
+//! choice of back-off times. Both are the caller's.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -20,11 +22,15 @@ use crate::limits;
 
 /// The sends of one device to one conversation.
 ///
-/// Calls, in this order: [`push`](Self::push) and store the item; then, while a lane is open,
-/// [`poll_send`](Self::poll_send) until it answers `None`, and again at [`next_send_at`](Self::next_send_at); for each
-/// answer [`handle_accepted`](Self::handle_accepted) or [`handle_refused`](Self::handle_refused). When the lane is gone,
-/// or [`needs_new_lane`](Self::needs_new_lane) says that it must go, reset it and call
-/// [`handle_lane_lost`](Self::handle_lane_lost). Store new numbers before anything is sent under them.
+/// While a lane is open: [`push`](Self::push) and store the item; [`poll_send`](Self::poll_send) until it
+/// answers `None`, and again at [`next_send_at`](Self::next_send_at); for each answer
+/// [`handle_accepted`](Self::handle_accepted) or [`handle_refused`](Self::handle_refused), store that the item
+/// is gone, and call [`settle`](Self::settle) when that is durable. When the lane is gone, or
+/// [`needs_new_lane`](Self::needs_new_lane) says that it must go, reset it and call
+/// [`handle_lane_lost`](Self::handle_lane_lost). New numbers are stored before anything is sent under them.
+///
+/// Otherwise, after a restart, a number could stand for another body, or a send be older than the 64 answers
+/// that the server remembers.
 #[derive(Clone, Debug)]
 pub struct Outbox {
     limits: OutboxLimits,
@@ -32,6 +38,8 @@ pub struct Outbox {
     /// The sum of the contents' lengths.
     bytes: usize,
     next: ClientSeq,
+    /// The lowest number that the caller's store may still hold.
+    settled: ClientSeq,
     blocked_until: Duration,
     trouble: Option<Trouble>,
 }
@@ -90,8 +98,8 @@ pub enum Refusal {
     Again,
     /// It never will be appended, and is no longer in the outbox.
     Failed(OutboxItem),
-    /// The server knows the device's numbers for other bodies: the device's state is from a backup. Nothing is sent
-    /// until the caller has made a new device id, connected with it, and called [`Outbox::renumber`].
+    /// The server knows the device's numbers for other bodies: the device's state is from a backup. Nothing
+    /// is sent until the caller has made a new device id, connected with it, and called [`Outbox::renumber`].
     DeviceForgotten,
 }
 
@@ -104,7 +112,8 @@ struct Item {
 /// Why nothing is sent for now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Trouble {
-    /// The server expects this number, which no item has: on a new lane, those after it are numbered from it on.
+    /// The server expects this number, which no item has: on a new lane, those after it are numbered from it
+    /// on.
     NumberMissing(ClientSeq),
     /// See [`Refusal::DeviceForgotten`].
     DeviceForgotten,
@@ -125,6 +134,7 @@ impl Outbox {
             items: VecDeque::new(),
             bytes: 0,
             next: ClientSeq::FIRST,
+            settled: ClientSeq::FIRST,
             blocked_until: Duration::ZERO,
             trouble: None,
         }
@@ -150,6 +160,7 @@ impl Outbox {
             outbox.bytes = outbox.bytes.saturating_add(send.content.len());
             outbox.items.push_back(Item { send, on_the_wire: false });
         }
+        outbox.settled = outbox.lowest_unanswered();
         Ok(outbox)
     }
 
@@ -174,7 +185,7 @@ impl Outbox {
         if self.trouble.is_some() || now < self.blocked_until {
             return None;
         }
-        let lowest = self.items.front()?.send.client_seq.get();
+        let lowest = self.settled.get();
         let item = self.items.iter_mut().find(|item| !item.on_the_wire)?;
         let ahead = usize::try_from(item.send.client_seq.get().saturating_sub(lowest)).unwrap_or(usize::MAX);
         if ahead >= limits::UNANSWERED_SENDS_MAX {
@@ -182,6 +193,31 @@ impl Outbox {
         }
         item.on_the_wire = true;
         Some(Send { client_seq: item.send.client_seq, content: item.send.content.clone() })
+    }
+
+    /// The lowest number without an answer, or the next one.
+    #[must_use]
+    pub fn lowest_unanswered(&self) -> ClientSeq {
+        self.items.front().map_or(self.next, |item| item.send.client_seq)
+    }
+
+    /// The caller's store holds nothing below `number` any more: [`lowest_unanswered`](Self::lowest_unanswered) as it
+    /// was when that was written. Until then the window does not move on.
+    pub fn settle(&mut self, number: ClientSeq) {
+        self.settled = self.settled.max(number.min(self.lowest_unanswered()));
+    }
+
+    /// Whether sends wait for [`settle`](Self::settle) and for nothing else.
+    #[must_use]
+    pub fn waits_for_settling(&self) -> bool {
+        let window = u64::try_from(limits::UNANSWERED_SENDS_MAX).unwrap_or(u64::MAX);
+        self.trouble.is_none()
+            && self.settled < self.lowest_unanswered()
+            && self
+                .items
+                .iter()
+                .find(|item| !item.on_the_wire)
+                .is_some_and(|item| item.send.client_seq.get().saturating_sub(self.settled.get()) >= window)
     }
 
     /// When [`poll_send`](Self::poll_send) is worth another call, where only time is missing.
@@ -245,8 +281,8 @@ impl Outbox {
         matches!(self.trouble, Some(Trouble::DeviceForgotten))
     }
 
-    /// The lane is gone, whoever ended it: what has no answer is sent again on the next. Answers with the numbers that
-    /// changed, all at once; mostly none. The caller stores them before it sends.
+    /// The lane is gone, whoever ended it: what has no answer is sent again on the next. Answers with the
+    /// numbers that changed, all at once; mostly none. The caller stores them before it sends.
     #[must_use = "changed numbers must be stored before anything is sent under them"]
     pub fn handle_lane_lost(&mut self) -> Vec<Renumbered> {
         self.items.iter_mut().for_each(|item| item.on_the_wire = false);
@@ -260,8 +296,8 @@ impl Outbox {
         }
     }
 
-    /// Gives all sends new numbers from `first` on: for a new device id, or when a new epoch's server names what it
-    /// expects. No lane may be open.
+    /// Gives all sends new numbers from `first` on: for a new device id, or when a new epoch's server names
+    /// what it expects. No lane may be open.
     #[must_use = "changed numbers must be stored before anything is sent under them"]
     pub fn renumber(&mut self, first: ClientSeq) -> Vec<Renumbered> {
         self.items.iter_mut().for_each(|item| item.on_the_wire = false);
@@ -313,13 +349,16 @@ impl Outbox {
         self.blocked_until = self.blocked_until.max(now.saturating_add(time));
     }
 
-    /// The server expects `expected`, so none of the sends from there on was appended. If one of them has that number
-    /// all is well: it goes first. If none has, they are numbered anew, but not while a copy of one may be on the
-    /// lane.
+    /// The server expects `expected`, so none of the sends from there on was appended. If one of them has
+    /// that number all is well: it goes first. If none has, they are numbered anew, but not while a copy of
+    /// one may be on the lane.
     fn handle_expected(&mut self, expected: ClientSeq) {
         match self.index_of(expected) {
             Ok(_) => {}
-            Err(index) if index == self.items.len() => self.next = expected,
+            Err(index) if index == self.items.len() => {
+                self.next = expected;
+                self.settled = self.settled.min(expected);
+            }
             Err(_) if self.trouble.is_none() => self.trouble = Some(Trouble::NumberMissing(expected)),
             Err(_) => {
                 if let Some(Trouble::NumberMissing(earlier)) = &mut self.trouble {
@@ -333,6 +372,7 @@ impl Outbox {
     fn number_from(&mut self, index: usize, first: ClientSeq) -> Vec<Renumbered> {
         let mut renumbered = Vec::new();
         let mut number = first;
+        self.settled = if index == 0 { first } else { self.settled.min(first) };
         for item in self.items.iter_mut().skip(index) {
             let from = item.send.client_seq;
             item.send.client_seq = number;

@@ -1,7 +1,7 @@
 //! How much of a conversation a user has read: unread is arithmetic, never a counter that can drift.
 //!
-//! The log's entries carry how many messages there are up to them; unread is that figure at the head minus that
-//! figure at the read mark. Every part only grows, so that frames may come in any order.
+//! The log's entries carry how many messages there are up to them; unread is that figure at the head minus
+//! that figure at the read mark. Every part only grows, so that frames may come in any order.
 
 use crate::frame::{InboxItem, LaneOpen, ReadState};
 use crate::id::{Ordinal, Seq};

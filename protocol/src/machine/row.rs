@@ -1,7 +1,7 @@
 //! Reading and writing the compact form in which a state lies in a store.
 //!
-//! Numbers are protobuf varints, which hold every `u64`. A row that does not decode is a damaged store, never a
-//! peer's fault; it is an error all the same, not a panic.
+//! Numbers are protobuf varints, which hold every `u64`. A row that does not decode is a damaged store, never
+//! a peer's fault; it is an error all the same, not a panic.
 
 use bytes::{Buf, BufMut};
 use prost::encoding::{decode_varint, encode_varint};

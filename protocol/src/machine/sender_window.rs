@@ -1,9 +1,9 @@
-//! What a server remembers of one device's sends to one conversation: the number it expects next, and its last
-//! answers.
+//! What a server remembers of one device's sends to one conversation: the number it expects next, and its
+//! last answers.
 //!
-//! This is what makes a send that is retried any number of times appear once, for ever and in constant space. The
-//! window changes only together with the log, in one transaction. Invariant: there is an answer for each of the
-//! last 64 numbers (or for all, while there are fewer).
+//! This is what makes a send that is retried any number of times appear once, for ever and in constant space.
+//! The window changes only together with the log, in one transaction. Invariant: there is an answer for each
+//! of the last 64 numbers (or for all, while there are fewer).
 
 use std::collections::VecDeque;
 
@@ -16,9 +16,14 @@ use crate::limits;
 
 /// The next number expected, and the last answers.
 ///
-/// For each send: [`decide`](Self::decide); if the answer is [`Decision::Append`], append or refuse, then
-/// [`record`](Self::record) what was done, unless the refusal leaves the number unused
-/// ([`ErrorCode::consumes_client_seq`]).
+/// For each send: [`decide`](Self::decide), before anything else about it is checked (a send that was
+/// appended before its sender was put out of the group is still a duplicate); if the answer is
+/// [`Decision::Append`], append or refuse, then [`record`](Self::record) what was done, unless the refusal
+/// leaves the number unused ([`ErrorCode::consumes_client_seq`]).
+///
+/// A send that is [`Decision::Ahead`] may be held only while the number expected was refused on the same lane
+/// and will come again; when that number is refused for good, or the lane ends, what is held is refused or
+/// dropped. Held longer it could be appended after its sender has given it another number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SenderWindow {
     next_expected: ClientSeq,
@@ -47,9 +52,9 @@ pub enum Decision {
         /// The first that is missing.
         expected: ClientSeq,
     },
-    /// Its number was used for another body, or is too old to tell: `client_seq_reused`. The device's state is from a
-    /// backup, so its lane may append nothing more: a later number on it may happen to be the one expected, and would
-    /// be appended before this one, and again under the new device id.
+    /// Its number was used for another body, or is too old to tell: `client_seq_reused`. The device's state
+    /// is from a backup, so its lane may append nothing more: a later number on it may happen to be the one
+    /// expected, and would be appended before this one, and again under the new device id.
     Reused,
 }
 

@@ -1,7 +1,7 @@
 //! A rate limit.
 //!
-//! One moment is all it keeps: when the bucket would be full again. Time is an argument, since any origin, and may
-//! stand still but not go back (if it does, nothing is given for it).
+//! One moment is all it keeps: when the bucket would be full again. Time is an argument, since any origin,
+//! and may stand still but not go back (if it does, nothing is given for it).
 
 use std::time::Duration;
 
@@ -50,8 +50,8 @@ impl TokenBucket {
     /// Takes `tokens`, or none.
     ///
     /// # Errors
-    /// How long to wait until there are enough. [`Duration::MAX`] when there never will be, because they are more
-    /// than the burst.
+    /// How long to wait until there are enough. [`Duration::MAX`] when there never will be, because they are
+    /// more than the burst.
     pub fn take(&mut self, tokens: u32, now: Duration) -> Result<(), Duration> {
         if tokens > self.rate.burst {
             return Err(Duration::MAX);

@@ -1,8 +1,8 @@
 //! The token by which a client says who its user is.
 //!
 //! Any text: whether it is a valid token is for the verifier, which has an error code for each answer. Its
-//! length is bounded by the frames that carry it. It is a secret, so it has no `Display` and its `Debug` tells
-//! only the length.
+//! length is bounded by the frames that carry it. It is a secret, so it has no `Display` and its `Debug`
+//! tells only the length.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,9 +1,11 @@
-//! The two-ended harness: devices with [`Outbox`](fulmar_protocol::Outbox), `LaneReceiver` and `CursorState` on one end, a
-//! server with `SenderWindow`, a log and cursors on the other, and between them a link that delays, cuts and replays.
+//! The two-ended harness: devices with [`Outbox`](fulmar_protocol::Outbox), `LaneReceiver` and `CursorState`
+//! on one end, a server with `SenderWindow`, a log and cursors on the other, and between them a link that
+//! delays, cuts and replays.
 //!
-//! It has its own clock and its own randomness: a run is repeated from its seed, which a failure prints. What each run
-//! shows: every send is appended once and in order, or failed for a reason; every entry is handed over once and in
-//! order, or lies in a gap that was named. The last tests switch faults on, and show that the harness finds them.
+//! It has its own clock and its own randomness: a run is repeated from its seed, which a failure prints. What
+//! each run shows: every send is appended once and in order, or failed for a reason; every entry is handed
+//! over once and in order, or lies in a gap that was named. The last tests switch faults on, and show that
+//! the harness finds them.
 
 mod device;
 mod link;

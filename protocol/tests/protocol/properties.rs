@@ -1,5 +1,5 @@
-//! What holds for every frame, datagram and content: it survives its encoding, its length is exact, and no bytes make
-//! the decoder panic or keep more than came.
+//! What holds for every frame, datagram and content: it survives its encoding, its length is exact, and no
+//! bytes make the decoder panic or keep more than came.
 
 use std::collections::HashSet;
 
@@ -61,7 +61,10 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn a_frame_survives_its_encoding_in_any_pieces(frame in values::frame(), cuts in vec(any::<Index>(), 0..6)) {
+    fn a_frame_survives_its_encoding_in_any_pieces(
+        frame in values::frame(),
+        cuts in vec(any::<Index>(), 0..6),
+    ) {
         let bytes = frame.to_bytes();
         prop_assert_eq!(decode_stream(pieces(&bytes, &cuts)), Ok(vec![frame]));
     }
@@ -80,7 +83,10 @@ proptest! {
     }
 
     #[test]
-    fn no_payload_makes_the_decoder_panic(number in 0..FrameType::ALL.len(), payload in vec(any::<u8>(), 0..300)) {
+    fn no_payload_makes_the_decoder_panic(
+        number in 0..FrameType::ALL.len(),
+        payload in vec(any::<u8>(), 0..300),
+    ) {
         let frame_type = FrameType::ALL[number];
         if let Ok(frames) = decode_stream([frame_with(frame_type, &payload)]) {
             prop_assert_eq!(frames[0].frame_type(), frame_type);
@@ -102,7 +108,9 @@ proptest! {
     }
 
     #[test]
-    fn no_stream_makes_the_decoder_panic_or_keep_more_than_came(stream in vec(vec(any::<u8>(), 0..40), 0..8)) {
+    fn no_stream_makes_the_decoder_panic_or_keep_more_than_came(
+        stream in vec(vec(any::<u8>(), 0..40), 0..8),
+    ) {
         let mut decoder = FrameDecoder::new();
         let mut came = 0;
         for piece in stream {
@@ -129,7 +137,10 @@ proptest! {
     }
 
     #[test]
-    fn an_entry_survives_the_frame_that_the_store_keeps(entry in values::entry(), extra in vec(any::<u8>(), 1..4)) {
+    fn an_entry_survives_the_frame_that_the_store_keeps(
+        entry in values::entry(),
+        extra in vec(any::<u8>(), 1..4),
+    ) {
         let frame = encode_entry(&entry);
         prop_assert_eq!(&frame, &Frame::Entry(entry.clone()).to_bytes());
         prop_assert_eq!(decode_entry_frame(&frame), Ok(entry));

@@ -1,5 +1,5 @@
-//! A small reader of `spec/fulmar.proto`, independent of the code under test: it turns payloads into JSON and back by
-//! the schema alone, and explains their bytes.
+//! A small reader of `spec/fulmar.proto`, independent of the code under test: it turns payloads into JSON and
+//! back by the schema alone, and explains their bytes.
 
 use std::collections::BTreeMap;
 

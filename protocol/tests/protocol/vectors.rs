@@ -1,9 +1,10 @@
-//! The test vectors in `spec/vectors`: made from the cases here, and checked against the code and, independently of
-//! it, against the schema.
+//! The test vectors in `spec/vectors`: made from the cases here, and checked against the code and,
+//! independently of it, against the schema.
 //!
 //! To write the files anew after a change of the wire:
 //! `cargo test -p fulmar-protocol --test protocol -- --ignored regenerate_vectors`
 
+mod bad_fields;
 mod bad_frames;
 mod cases;
 mod contents;
@@ -19,10 +20,11 @@ use serde_json::{Value, json};
 use self::cases::{Case, Check};
 use crate::schema::Schema;
 
-const HOW_TO_READ: &str = "hex is the whole thing, bytes the same run by run, each with what it says after two spaces; \
-(hh*n) stands for n times the byte hh. expect is valid (fields is what it holds, by the schema's names: bytes in hex, \
-enums by name, numbers above 2^53 as strings, absent fields left out), ignored, or invalid (error is the registry's name for the code, doc says why). A valid vector with \
-canonical false is decoded to fields, but encoded otherwise.";
+const HOW_TO_READ: &str = "hex is the whole thing, bytes the same run by run, each with what it says after two \
+    spaces; (hh*n) stands for n times the byte hh. expect is valid (fields is what it holds, by the schema's \
+    names: bytes in hex, enums by name, numbers above 2^53 as strings, absent fields left out), ignored, or \
+    invalid (error is the registry's name for the code, doc says why). A valid vector with canonical false is \
+    decoded to fields, but encoded otherwise.";
 
 /// One file of vectors.
 struct File {
@@ -37,7 +39,7 @@ fn files() -> Vec<File> {
     vec![
         File {
             name: "frames.json",
-            about: "Frames: type (varint), length (varint), payload. For an invalid one the stream ends behind it.",
+            about: "Frames: type (varint), length (varint), payload. Behind an invalid one the stream ends.",
             vectors: vectors(frames::cases(&schema)),
         },
         File {
@@ -52,7 +54,7 @@ fn files() -> Vec<File> {
         },
         File {
             name: "derivations.json",
-            about: "What is computed with SHA-256. hashed is what goes into it; result is what is taken of it.",
+            about: "What is computed with SHA-256. hashed is what goes in; result is what is taken of it.",
             vectors: derivations::vectors(),
         },
     ]

@@ -19,7 +19,7 @@ use super::guard::{Hosts, guard};
 use super::{AdminApi, AdminFailure};
 
 /// How long a request's body may be, in bytes.
-const BODY_BYTES_MAX: usize = 4 * 1024;
+const REQUEST_BODY_BYTES_MAX: usize = 4 * 1024;
 /// How many sessions one answer lists at most.
 const SESSIONS_MAX: usize = 1_000;
 
@@ -37,7 +37,7 @@ pub(super) fn router(api: Api, hosts: Hosts) -> Router {
         .method_not_allowed_fallback(|| async {
             refusal(StatusCode::METHOD_NOT_ALLOWED, "the path takes another method")
         })
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(DefaultBodyLimit::max(REQUEST_BODY_BYTES_MAX))
         .layer(from_fn_with_state(hosts, guard))
         .with_state(api)
 }

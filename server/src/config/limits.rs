@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{ConfigError, within};
 
-const MIB: u64 = 1024 * 1024;
+pub(super) const MIB: u64 = 1024 * 1024;
 const GIB: u64 = 1024 * MIB;
 
 /// `[limits]`: how much a user may do, and all users together.

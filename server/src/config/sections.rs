@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::limits::MIB;
 use super::{ConfigError, within};
-
-const MIB: u64 = 1024 * 1024;
 
 /// `[listen]`: where the server listens.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

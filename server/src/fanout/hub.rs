@@ -27,6 +27,12 @@ pub(crate) enum RegisterError {
     TooManySessions,
 }
 
+/// A session that is registered, and the one that it replaced.
+pub(crate) struct Registered {
+    pub(crate) session: Arc<SessionHandle>,
+    pub(crate) older: Option<Arc<SessionHandle>>,
+}
+
 /// Who wants to be registered.
 pub(crate) struct Newcomer {
     pub(crate) user: UserId,
@@ -61,26 +67,29 @@ impl Hub {
     /// Registers a session. An older session of the same device ends: the newest connection of a device is
     /// the one that works. From here on the session gets news, so what it reads of the store afterwards
     /// and the news together miss nothing.
-    pub(crate) fn register(&self, newcomer: Newcomer) -> Result<Arc<SessionHandle>, RegisterError> {
-        let number = SessionNumber::new(self.next_number.fetch_add(1, Ordering::Relaxed));
+    /// Also returns the older session, if there was one: nothing of it may be appended after the first send
+    /// of the new one, so the newcomer waits until it has finished.
+    pub(crate) fn register(&self, newcomer: Newcomer) -> Result<Registered, RegisterError> {
         let Newcomer { user, device, connection, client, connected_at, expires_at, blocked } = newcomer;
         let tag = DeviceTag::of(&device);
-        let identity = SessionIdentity { number, user: user.clone(), device, tag, client, connected_at };
         let metrics = Arc::clone(&self.metrics);
-        let session = Arc::new(SessionHandle::new(identity, connection, blocked, expires_at, metrics));
         let mut users = self.users.write();
+        // Under the lock: of two sessions of one device the one with the higher number is the newer.
+        let number = SessionNumber::new(self.next_number.fetch_add(1, Ordering::Relaxed));
+        let identity = SessionIdentity { number, user: user.clone(), device, tag, client, connected_at };
+        let session = Arc::new(SessionHandle::new(identity, connection, blocked, expires_at, metrics));
         let sessions = users.entry(user).or_default();
         if let Some(older) = sessions.iter_mut().find(|older| older.identity.device == device) {
             older.end(ErrorCode::SessionReplaced);
-            *older = Arc::clone(&session);
-            return Ok(session);
+            let older = std::mem::replace(older, Arc::clone(&session));
+            return Ok(Registered { session, older: Some(older) });
         }
         if sessions.len() >= self.limits.sessions_per_user_max {
             return Err(RegisterError::TooManySessions);
         }
         sessions.push(Arc::clone(&session));
         self.metrics.sessions.increment(1.0);
-        Ok(session)
+        Ok(Registered { session, older: None })
     }
 
     /// Takes a session off, unless a newer one of the same device took its place.

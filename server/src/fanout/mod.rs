@@ -5,9 +5,11 @@
 //! missed a hint still finds the entry by its cursor.
 
 mod hub;
+mod lane_signal;
 mod presence;
 mod session_handle;
 
-pub(crate) use hub::{Hub, Newcomer};
+pub(crate) use hub::{Hub, Newcomer, Registered};
+pub(crate) use lane_signal::LaneSignal;
 pub(crate) use presence::Presence;
-pub(crate) use session_handle::{LaneSignal, SessionHandle, SessionIdentity};
+pub(crate) use session_handle::{SessionHandle, SessionIdentity};

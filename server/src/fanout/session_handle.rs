@@ -8,7 +8,7 @@ use std::{
     collections::{HashMap, HashSet, VecDeque},
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicU8, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -21,6 +21,7 @@ use parking_lot::Mutex;
 use tokio::{sync::Notify, time::Instant};
 use tokio_util::sync::CancellationToken;
 
+use super::lane_signal::{HEAD, LaneSignal, MARKS, RETIRE, WATCH};
 use crate::{
     limits::{
         DATAGRAM_BYTES_BURST, DATAGRAM_BYTES_PER_SECOND, NEWS_PER_SESSION_MAX, UNCONFIRMED_CONVERSATIONS_MAX,
@@ -28,62 +29,6 @@ use crate::{
     log::News,
     metrics::Metrics,
 };
-
-const HEAD: u8 = 1;
-const MARKS: u8 = 2;
-const RETIRE: u8 = 4;
-const WATCH: u8 = 8;
-
-/// How a lane is woken.
-#[derive(Debug, Default)]
-pub(crate) struct LaneSignal {
-    raised: AtomicU8,
-    notify: Notify,
-    /// Set once the lane reached the head: it then counts as live.
-    caught_up: AtomicU8,
-    /// When the lane last had something to send, in milliseconds since the session began.
-    active_at_ms: AtomicU64,
-}
-
-/// What a lane was woken for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Raised {
-    pub(crate) head: bool,
-    pub(crate) marks: bool,
-    /// Another conversation needs the stream: end as soon as idle.
-    pub(crate) retire: bool,
-}
-
-impl LaneSignal {
-    fn raise(&self, flag: u8) {
-        self.raised.fetch_or(flag, Ordering::AcqRel);
-        self.notify.notify_one();
-    }
-
-    /// Waits for a signal. Cancel safe.
-    pub(crate) async fn raised(&self) -> Raised {
-        loop {
-            let flags = self.raised.swap(0, Ordering::AcqRel);
-            if flags != 0 {
-                return Raised {
-                    head: flags & HEAD != 0,
-                    marks: flags & MARKS != 0,
-                    retire: flags & RETIRE != 0,
-                };
-            }
-            self.notify.notified().await;
-        }
-    }
-
-    pub(crate) fn set_caught_up(&self) {
-        self.caught_up.store(1, Ordering::Release);
-    }
-
-    pub(crate) fn set_active_at(&self, since_session_began: Duration) {
-        let ms = u64::try_from(since_session_began.as_millis()).unwrap_or(u64::MAX);
-        self.active_at_ms.store(ms, Ordering::Release);
-    }
-}
 
 /// Who a session is.
 #[derive(Clone, Debug)]
@@ -132,6 +77,7 @@ pub(crate) struct SessionHandle {
     wake: Notify,
     ended: CancellationToken,
     end_code: OnceLock<ErrorCode>,
+    finished: CancellationToken,
     datagrams: Mutex<TokenBucket>,
     expires_at_ms: AtomicU64,
     metrics: Arc<Metrics>,
@@ -154,6 +100,7 @@ impl SessionHandle {
             wake: Notify::new(),
             ended: CancellationToken::new(),
             end_code: OnceLock::new(),
+            finished: CancellationToken::new(),
             datagrams: Mutex::new(TokenBucket::new(Rate::per_second(
                 DATAGRAM_BYTES_PER_SECOND,
                 DATAGRAM_BYTES_BURST,
@@ -190,6 +137,16 @@ impl SessionHandle {
     pub(crate) async fn ended(&self) -> ErrorCode {
         self.ended.cancelled().await;
         self.end_code.get().copied().unwrap_or(ErrorCode::NoError)
+    }
+
+    /// The session has stopped: none of its lanes submits anything any more.
+    pub(crate) fn set_finished(&self) {
+        self.finished.cancel();
+    }
+
+    /// Resolves when the session has stopped. Cancel safe.
+    pub(crate) async fn finished(&self) {
+        self.finished.cancelled().await;
     }
 
     /// Leaves news. Never waits.
@@ -255,14 +212,25 @@ impl SessionHandle {
         has_room(&self.state.lock(), lanes_max) && self.lanes_behind() < backlog_lanes_max
     }
 
+    /// A lane has reached the head: another one may carry a backlog.
+    pub(crate) fn caught_up(&self, lane: &LaneSignal) {
+        lane.set_caught_up();
+        self.wake.notify_one();
+    }
+
+    /// Asks an idle lane to end, where a backlog waits and all lanes are in use.
+    pub(crate) fn make_room_for_backlog(&self, backlog_lanes_max: usize, lanes_max: usize) {
+        let full = self.state.lock().lanes.len() >= lanes_max;
+        if full && self.lanes_behind() < backlog_lanes_max {
+            retire_one(&self.state.lock());
+        }
+    }
+
     /// Takes a lane off the list, unless it has news that it has not seen. `force`: it ends regardless, and
     /// unseen news opens another.
     pub(crate) fn close_lane(&self, conversation: ConversationId, force: bool) -> bool {
         let mut state = self.state.lock();
-        let unseen = state
-            .lanes
-            .get(&conversation)
-            .is_some_and(|lane| lane.raised.load(Ordering::Acquire) & (HEAD | MARKS | WATCH) != 0);
+        let unseen = state.lanes.get(&conversation).is_some_and(|lane| lane.has_unseen(HEAD | MARKS | WATCH));
         if unseen && !force {
             return false;
         }
@@ -286,7 +254,7 @@ impl SessionHandle {
     /// How many open lanes have a backlog.
     pub(crate) fn lanes_behind(&self) -> usize {
         let state = self.state.lock();
-        state.lanes.values().filter(|lane| lane.caught_up.load(Ordering::Acquire) == 0).count()
+        state.lanes.values().filter(|lane| !lane.is_caught_up()).count()
     }
 
     /// Notes that the conversation was sent up to `seq`.
@@ -421,12 +389,8 @@ fn retire_one(state: &State) {
     let idle = state
         .lanes
         .iter()
-        .filter(|(id, lane)| {
-            lane.caught_up.load(Ordering::Acquire) == 1
-                && lane.raised.load(Ordering::Acquire) == 0
-                && !state.watched.contains(*id)
-        })
-        .min_by_key(|(_, lane)| lane.active_at_ms.load(Ordering::Acquire));
+        .filter(|(id, lane)| lane.is_caught_up() && !lane.has_unseen(u8::MAX) && !state.watched.contains(*id))
+        .min_by_key(|(_, lane)| lane.active_at_ms());
     if let Some((_, lane)) = idle {
         lane.raise(RETIRE);
     }

@@ -7,7 +7,13 @@
 //! Holds: the seqs of a conversation are gapless; an accepted send appears once however often it is
 //! retried; nobody but a member at that moment writes.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use bytes::Bytes;
 use fulmar_protocol::{
@@ -42,6 +48,26 @@ pub(crate) struct SendRequest {
     pub(crate) parsed: Result<Content, ErrorCode>,
     /// Direct conversations: the other user, checked against the id.
     pub(crate) peer: Option<UserId>,
+    /// The lane it came on.
+    pub(crate) lane: Arc<LaneState>,
+}
+
+/// What a send lane has come to.
+#[derive(Debug, Default)]
+pub(crate) struct LaneState {
+    reused: AtomicBool,
+}
+
+impl LaneState {
+    /// A number was reused on it. The client will send everything on the lane again as a new device, so that
+    /// nothing more of it may be appended.
+    pub(crate) fn set_reused(&self) {
+        self.reused.store(true, Ordering::Release);
+    }
+
+    fn is_reused(&self) -> bool {
+        self.reused.load(Ordering::Acquire)
+    }
 }
 
 /// What became of one send.
@@ -85,8 +111,18 @@ pub(crate) async fn append(
     let mut draft = Draft::new(transaction, id, head, roster, now, limits);
     let mut windows = BTreeMap::new();
     let mut outcomes = Vec::with_capacity(batch.len());
+    // Lanes on which this very batch found a reused number; the others know it from their state.
+    let mut reused = HashSet::new();
     for request in batch {
-        let outcome = send(&mut draft, &mut windows, request).await?;
+        let lane = Arc::as_ptr(&request.lane) as usize;
+        let outcome = if request.lane.is_reused() || reused.contains(&lane) {
+            REUSED
+        } else {
+            send(&mut draft, &mut windows, request).await?
+        };
+        if outcome == REUSED {
+            reused.insert(lane);
+        }
         outcomes.push(outcome);
     }
     for (sender, window) in &windows {
@@ -96,6 +132,8 @@ pub(crate) async fn append(
     }
     draft.finish(outcomes).await
 }
+
+const REUSED: SendOutcome = SendOutcome::Refused { code: ErrorCode::ClientSeqReused, expected: None };
 
 /// A sender's window as this batch sees it.
 enum Window {
@@ -151,7 +189,7 @@ async fn decide(
         Decision::Ahead { expected } => {
             Ok(SendOutcome::Refused { code: ErrorCode::ClientSeqAhead, expected: Some(expected) })
         }
-        Decision::Reused => Ok(SendOutcome::Refused { code: ErrorCode::ClientSeqReused, expected: None }),
+        Decision::Reused => Ok(REUSED),
         Decision::Append => match draft.apply(request).await? {
             Ok(seq) => {
                 window.record(request.hash, Outcome::Accepted(seq));

@@ -4,6 +4,8 @@
 //! transaction reads its own writes; rows that every send touches (head, inboxes, marks) are gathered and
 //! written by `finish`.
 
+mod membership;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -11,21 +13,20 @@ use std::{
 
 use bytes::Bytes;
 use fulmar_protocol::{
-    Content, ConversationId, ConversationKind, CreateGroup, Edit, Entry, ErrorCode, HistoryPolicy, Redacted,
-    Role, Seq, TimestampMs, Title, UserId,
+    Content, ConversationId, ConversationKind, CreateGroup, Edit, Entry, ErrorCode, Redacted, Role, Seq,
+    TimestampMs, Title, UserId,
 };
 
 use super::{
     LogError,
     append::{Appended, SendOutcome, SendRequest},
     entry::StoredEntry,
-    history,
-    roster::{Roster, RosterMember},
+    roster::Roster,
     rules,
 };
 use crate::{
     limits::{EDITS_PER_MESSAGE_MAX, FAN_OUT_MEMBERS_MAX, Limits},
-    rows::{Head, InboxRow, Key, Member, ReadMarkRow},
+    rows::{Head, InboxRow, Key, ReadMarkRow},
     store::Transaction,
 };
 
@@ -41,6 +42,7 @@ pub(crate) struct Draft<'t> {
     limits: &'t Limits,
     entries: Vec<StoredEntry>,
     redacted: Vec<StoredEntry>,
+    joined: BTreeSet<UserId>,
     departed: BTreeSet<UserId>,
     read_marks: BTreeMap<UserId, ReadMarkRow>,
     stored_bytes: BTreeMap<UserId, u64>,
@@ -64,6 +66,7 @@ impl<'t> Draft<'t> {
             limits,
             entries: Vec::new(),
             redacted: Vec::new(),
+            joined: BTreeSet::new(),
             departed: BTreeSet::new(),
             read_marks: BTreeMap::new(),
             stored_bytes: BTreeMap::new(),
@@ -266,130 +269,6 @@ impl<'t> Draft<'t> {
         Ok(())
     }
 
-    async fn add(&mut self, users: &[UserId]) -> Applied<()> {
-        let users: BTreeSet<&UserId> = users.iter().collect();
-        if users.iter().any(|user| self.roster.role(user).is_some()) {
-            return Ok(Err(ErrorCode::AlreadyMember));
-        }
-        if self.roster.members.len() + users.len() > self.limits.group_members_max {
-            return Ok(Err(ErrorCode::GroupTooLarge));
-        }
-        let first = match self.head.history_policy {
-            HistoryPolicy::All => Seq::FIRST,
-            HistoryPolicy::FromJoining => self.head.seq.next(),
-        };
-        // All or nothing: find out about all of them before the first is changed.
-        let mut rejoining = Vec::new();
-        for user in users {
-            let member = match self.member(user).await? {
-                Some(mut former) => {
-                    if !former.rejoin(Role::Member, first) {
-                        return Ok(Err(ErrorCode::TooManyRejoins));
-                    }
-                    former
-                }
-                None => Member::new(Role::Member, first),
-            };
-            rejoining.push((user, member));
-        }
-        for (user, member) in rejoining {
-            self.set_member(user, &member)?;
-            self.mark_as_read_at_next(user);
-        }
-        Ok(Ok(()))
-    }
-
-    async fn remove(&mut self, sender: &UserId, users: &[UserId]) -> Applied<()> {
-        let users: BTreeSet<&UserId> = users.iter().collect();
-        for user in &users {
-            if let Err(code) = rules::may_remove(&self.roster, sender, user) {
-                return Ok(Err(code));
-            }
-        }
-        for user in users {
-            self.depart(user).await?;
-        }
-        Ok(Ok(()))
-    }
-
-    async fn depart(&mut self, user: &UserId) -> Result<(), LogError> {
-        if let Some(mut member) = self.member(user).await? {
-            let title = history::title(self.transaction, &self.id).await?;
-            member.leave(self.head.seq.next(), title.as_str());
-            self.set_member(user, &member)?;
-            self.departed.insert(user.clone());
-        }
-        Ok(())
-    }
-
-    async fn set_role(&mut self, sender: &UserId, user: &UserId, role: Role) -> Applied<()> {
-        // There is one owner, and only a transfer changes who.
-        if role == Role::Owner || user == sender {
-            return Ok(Err(ErrorCode::NotPermitted));
-        }
-        self.change_role(user, role).await
-    }
-
-    async fn transfer(&mut self, sender: &UserId, user: &UserId) -> Applied<()> {
-        if user == sender {
-            return Ok(Err(ErrorCode::NotPermitted));
-        }
-        match self.change_role(user, Role::Owner).await? {
-            Ok(()) => self.change_role(sender, Role::Admin).await,
-            Err(code) => Ok(Err(code)),
-        }
-    }
-
-    async fn change_role(&mut self, user: &UserId, role: Role) -> Applied<()> {
-        if self.roster.role(user).is_none() {
-            return Ok(Err(ErrorCode::UserNotMember));
-        }
-        if let Some(mut member) = self.member(user).await? {
-            member.role = Some(role);
-            self.set_member(user, &member)?;
-        }
-        Ok(Ok(()))
-    }
-
-    /// Makes `user` a member from `first` on, where there was no conversation before.
-    async fn join(&mut self, user: &UserId, role: Role, first: Seq) -> Result<(), LogError> {
-        if self.roster.role(user).is_none() {
-            self.set_member(user, &Member::new(role, first))?;
-        }
-        Ok(())
-    }
-
-    /// What came before somebody joined is no news to them: their unread begins after the joining entry.
-    fn mark_as_read_at_next(&mut self, user: &UserId) {
-        let mark = ReadMarkRow { seq: self.head.seq.next(), ordinal: self.head.ordinal };
-        self.read_marks.insert(user.clone(), mark);
-    }
-
-    async fn member(&self, user: &UserId) -> Result<Option<Member>, LogError> {
-        let row = self.transaction.get(&Key::member(&self.id, user)).await?;
-        Ok(row.map(|row| Member::decode(&row)).transpose()?)
-    }
-
-    fn set_member(&mut self, user: &UserId, member: &Member) -> Result<(), LogError> {
-        self.transaction.set(&Key::member(&self.id, user), member.encode());
-        self.head.roster_version += 1;
-        let version = self.head.roster_version;
-        let history_policy = self.head.history_policy;
-        let roster = Arc::make_mut(&mut self.roster);
-        roster.version = version;
-        roster.history_policy = history_policy;
-        match member.role {
-            Some(role) => {
-                roster.members.insert(user.clone(), RosterMember { role, wrote: member.wrote });
-                self.departed.remove(user);
-            }
-            None => {
-                roster.members.remove(user);
-            }
-        }
-        Ok(())
-    }
-
     fn set_title(&mut self, title: &Title) {
         let value = Bytes::copy_from_slice(title.as_str().as_bytes());
         self.transaction.set(&Key::title(&self.id), value);
@@ -481,11 +360,9 @@ impl<'t> Draft<'t> {
         let was_large = self.head.large;
         self.head.large |= self.roster.members.len() > FAN_OUT_MEMBERS_MAX;
         let row = InboxRow { large: self.head.large, seq: self.head.seq, at: self.head.at };
-        let changed_members = self.entries.iter().any(|entry| {
-            matches!(Content::decode(&entry.content), Ok(Content::AddMembers(_) | Content::CreateGroup(_)))
-        });
-        let current = self.roster.members.keys().filter(|_| !was_large || changed_members);
-        for user in current.chain(&self.departed) {
+        let everybody = self.roster.members.keys().filter(|_| !was_large);
+        let newcomers = self.joined.iter().filter(|_| was_large);
+        for user in everybody.chain(newcomers).chain(&self.departed) {
             self.transaction.byte_max(&Key::inbox(user, &self.id), row.encode());
         }
         Ok(())

@@ -27,6 +27,14 @@ pub(crate) struct ConfirmRefusal {
     pub(crate) code: ErrorCode,
 }
 
+/// A conversation in which a mark of the user moved.
+#[derive(Clone, Copy, Debug)]
+struct Moved {
+    conversation: ConversationId,
+    /// The read mark, which concerns the user's other devices too.
+    read: bool,
+}
+
 impl Log {
     /// Stores cursors and read marks of a device; returns what was refused, once the rest is durable.
     pub(crate) async fn confirm(
@@ -44,20 +52,25 @@ impl Log {
                 Box::pin(async move { confirm(transaction, &user, &device, &cursors, &reads).await })
             })
             .await?;
-        for conversation in moved {
-            self.tell_of_marks(user, conversation).await?;
+        for moved in moved {
+            self.tell_of_marks(user, moved).await?;
         }
         Ok(refused)
     }
 
-    async fn tell_of_marks(&self, user: &UserId, id: ConversationId) -> Result<(), LogError> {
-        match self.roster(id).await? {
-            Some(roster) if roster.members.len() <= FAN_OUT_MEMBERS_MAX => {
-                roster.members.keys().for_each(|member| self.listeners.tell(member, id, News::Marks));
-            }
-            // Above the limit marks are kept, and told to the user's own devices only.
-            _ => self.listeners.tell(user, id, News::Marks),
+    /// Tells the others, and the user's own devices where it was the read mark: of their own delivered mark
+    /// they are not told. Above the fan-out limit the others are not told of any.
+    async fn tell_of_marks(&self, user: &UserId, moved: Moved) -> Result<(), LogError> {
+        let id = moved.conversation;
+        if moved.read {
+            self.listeners.tell(user, id, News::Marks);
         }
+        let roster = self.roster(id).await?;
+        let roster = roster.filter(|roster| roster.members.len() <= FAN_OUT_MEMBERS_MAX);
+        let members = roster.iter().flat_map(|roster| roster.members.keys());
+        members.filter(|member| *member != user).for_each(|member| {
+            self.listeners.tell(member, id, News::Marks);
+        });
         Ok(())
     }
 
@@ -85,8 +98,8 @@ async fn confirm(
     device: &DeviceId,
     cursors: &[CursorClaim],
     reads: &[ReadMark],
-) -> Result<(Vec<ConversationId>, Vec<ConfirmRefusal>), LogError> {
-    let mut moved = Vec::new();
+) -> Result<(Vec<Moved>, Vec<ConfirmRefusal>), LogError> {
+    let mut moved: Vec<Moved> = Vec::new();
     let mut refused = Vec::new();
     let cursors = cursors.iter().map(|claim| (claim.conversation, Some(claim), None));
     let reads = reads.iter().map(|read| (read.conversation_id, None, Some(read)));
@@ -97,8 +110,11 @@ async fn confirm(
             (None, None) => Ok(false),
         };
         match result {
-            Ok(true) if !moved.contains(&conversation) => moved.push(conversation),
-            Ok(_) => {}
+            Ok(true) => match moved.iter_mut().find(|moved| moved.conversation == conversation) {
+                Some(moved) => moved.read |= read.is_some(),
+                None => moved.push(Moved { conversation, read: read.is_some() }),
+            },
+            Ok(false) => {}
             Err(code) => refused.push(ConfirmRefusal { conversation, code }),
         }
     }

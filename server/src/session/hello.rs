@@ -20,21 +20,26 @@ use tokio::{sync::Semaphore, task::JoinSet, time::timeout};
 use super::{End, Session, Shared, end_of, watch::Watching};
 use crate::{
     auth::Identity,
-    fanout::{Newcomer, SessionHandle},
+    fanout::{Newcomer, Registered, SessionHandle},
     limits::UNANSWERED_BYTES_PER_SESSION_MAX,
+    store::Snapshot,
     transport::{
         frames::{FrameReader, varint},
         tuning,
     },
 };
 
+/// How long a session that was replaced may take to stop.
+const REPLACED_SESSION_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Serves a connection until it ends; returns the code that it was closed with, if the client had not closed
 /// it before.
 pub(crate) async fn accept(shared: Arc<Shared>, connection: Connection) -> ErrorCode {
-    let code = match open(&shared, &connection).await {
-        Ok(mut session) => {
-            let code = session.run().await;
-            session.finish(code).await;
+    // What opening needs is given back when it is done: most sessions are idle for most of their time.
+    let code = match Box::pin(open(&shared, &connection)).await {
+        Ok((mut session, beginning)) => {
+            let code = session.run(beginning).await;
+            Box::pin(session.finish(code)).await;
             code
         }
         Err(code) => {
@@ -48,7 +53,8 @@ pub(crate) async fn accept(shared: Arc<Shared>, connection: Connection) -> Error
     code
 }
 
-async fn open(shared: &Arc<Shared>, connection: &Connection) -> Result<Session, End> {
+/// Opens the session; gives the store too as it stood before Welcome.
+async fn open(shared: &Arc<Shared>, connection: &Connection) -> Result<(Session, Snapshot), End> {
     let hello = timeout(limits::HELLO_TIMEOUT, read_hello(connection)).await;
     let (control_send, control, hello) = match hello {
         Ok(hello) => hello?,
@@ -70,6 +76,7 @@ async fn open(shared: &Arc<Shared>, connection: &Connection) -> Result<Session, 
         behind: VecDeque::new(),
         behind_more: false,
         tasks: JoinSet::new(),
+        streams_admitted: false,
         unanswered: Arc::new(Semaphore::new(UNANSWERED_BYTES_PER_SESSION_MAX)),
         send_lanes: super::send_lane::OpenLanes::default(),
         presence_generation: Generation::default(),
@@ -77,11 +84,12 @@ async fn open(shared: &Arc<Shared>, connection: &Connection) -> Result<Session, 
         datagram_rate: TokenBucket::new(Rate::per_second(datagrams, 2 * datagrams)),
         watching: Watching::default(),
     };
+    let beginning = shared.log.snapshot();
     if let Err(code) = session.welcome().await {
         session.finish(code).await;
         return Err(code);
     }
-    Ok(session)
+    Ok((session, beginning))
 }
 
 async fn read_hello(connection: &Connection) -> Result<(SendStream, FrameReader, Hello), End> {
@@ -115,7 +123,7 @@ async fn register(
     if registration.revoked_before.is_some_and(|before| identity.issued_at <= before) {
         return Err(ErrorCode::TokenRevoked);
     }
-    let handle = shared
+    let Registered { session: handle, older } = shared
         .hub
         .register(Newcomer {
             user: identity.user.clone(),
@@ -127,12 +135,17 @@ async fn register(
             blocked: registration.blocked.into_iter().collect(),
         })
         .map_err(|_| ErrorCode::TooManySessions)?;
+    if let Some(older) = older {
+        // It ends at once; only a task that hangs would make this wait in vain.
+        let _ = timeout(REPLACED_SESSION_TIMEOUT, older.finished()).await;
+    }
     // A revocation between the two would have found no session to end.
     let revoked = shared.log.revoked_before(&identity.user).await.map_err(|error| error.code());
     match revoked {
         Ok(before) if before.is_none_or(|before| identity.issued_at > before) => Ok(handle),
         other => {
             shared.hub.unregister(&handle);
+            handle.set_finished();
             Err(other.err().unwrap_or(ErrorCode::TokenRevoked))
         }
     }

@@ -1,8 +1,8 @@
 //! A send lane: the sends of one device to one conversation, and their answers on the same stream.
 //!
-//! Answers leave in the order of the sends. At most `UNANSWERED_SENDS_MAX` sends are unanswered and their
-//! bytes have a session-wide bound; beyond either the stream is not read, and QUIC's flow control tells
-//! the client. The lane ends when the client ends it; its sends, once queued, are carried out regardless.
+//! Answers leave in the order of the sends. At most `UNANSWERED_SENDS_MAX` sends are unanswered: one more
+//! resets the lane. Their bytes have a session-wide bound, beyond which the stream is not read and QUIC's flow
+//! control tells the client. The lane ends when the client ends it; its sends, once queued, are carried out regardless.
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -21,7 +21,7 @@ use tokio::sync::oneshot;
 use super::{End, end_of, requests::ClientStream};
 use crate::{
     limits::UNANSWERED_BYTES_PER_SESSION_MAX,
-    log::{Conversation, LogError, PendingSend, SendOutcome, SendRequest, Sender},
+    log::{Conversation, LaneState, LogError, PendingSend, SendOutcome, SendRequest, Sender},
 };
 
 /// Conversations for which this session has a send lane: at most one each.
@@ -39,6 +39,7 @@ pub(super) struct SendLane {
     peer: Option<UserId>,
     sender: Sender,
     answers: VecDeque<Answer>,
+    state: Arc<LaneState>,
     /// The conversation did not exist when last asked: the first send starts it, and is counted.
     starts_conversation: bool,
 }
@@ -62,6 +63,7 @@ impl SendLane {
             peer: open.peer,
             sender: Sender { user: identity.user, device: identity.device, tag: identity.tag },
             answers: VecDeque::new(),
+            state: Arc::default(),
             starts_conversation: matches!(head, Ok(None)),
         };
         let result = lane.run().await;
@@ -72,7 +74,6 @@ impl SendLane {
     async fn run(&mut self) -> Result<(), End> {
         let mut open = true;
         while open || !self.answers.is_empty() {
-            let may_read = open && self.answers.len() < limits::UNANSWERED_SENDS_MAX;
             tokio::select! {
                 biased;
                 frame = next_answer(&mut self.answers) => {
@@ -81,8 +82,13 @@ impl SendLane {
                         return Ok(());
                     }
                 }
-                frame = self.stream.reader.next(), if may_read => match frame {
-                    Ok(Some(Frame::Send(send))) => self.send(send).await,
+                frame = self.stream.reader.next(), if open => match frame {
+                    Ok(Some(Frame::Send(send))) => {
+                        if self.answers.len() >= limits::UNANSWERED_SENDS_MAX {
+                            return self.stream.refuse_lane(ErrorCode::TooManyUnanswered);
+                        }
+                        self.send(send).await;
+                    }
                     Ok(Some(_)) => return Err(ErrorCode::FrameUnexpected),
                     Ok(None) => open = false,
                     Err(error) if error.is_reset() => open = false,
@@ -118,6 +124,7 @@ impl SendLane {
             parsed: Content::decode(&send.content).map_err(|error| error.code()),
             content: send.content,
             peer: self.peer.clone(),
+            lane: Arc::clone(&self.state),
         };
         let size = request.content.len().clamp(1, UNANSWERED_BYTES_PER_SESSION_MAX);
         let size = u32::try_from(size).unwrap_or(u32::MAX);

@@ -1,8 +1,9 @@
 //! What a store can be told when it is opened.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::limits::TRANSACTION_TIME_MAX;
+use crate::metrics::Metrics;
 
 /// Options of [`super::Store::open`].
 #[derive(Debug, Clone)]
@@ -15,6 +16,8 @@ pub struct StoreOptions {
     pub write_buffer_bytes: u64,
     /// Threads that write tables and merge them. Default 2.
     pub worker_threads: usize,
+    /// What is counted and measured goes here. Default: where nobody looks.
+    pub metrics: Arc<Metrics>,
     /// How long one run of a closure may take. Default [`TRANSACTION_TIME_MAX`], shorter in tests.
     pub transaction_time_max: Duration,
     /// A fault to commit on purpose, so that tests can show that they notice it.
@@ -28,6 +31,7 @@ impl Default for StoreOptions {
             cache_bytes: 64 * 1024 * 1024,
             write_buffer_bytes: 32 * 1024 * 1024,
             worker_threads: 2,
+            metrics: Metrics::new(),
             transaction_time_max: TRANSACTION_TIME_MAX,
             #[cfg(feature = "fault-injection")]
             fault: None,

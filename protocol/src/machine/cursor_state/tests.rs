@@ -138,7 +138,9 @@ proptest! {
     }
 
     #[test]
-    fn no_order_of_calls_makes_it_panic(calls in proptest::collection::vec((0_u8..3, any::<u64>(), any::<u64>()), 0..60)) {
+    fn no_order_of_calls_makes_it_panic(
+        calls in proptest::collection::vec((0_u8..3, any::<u64>(), any::<u64>()), 0..60),
+    ) {
         let mut cursor = CursorState::default();
         for (call, one, other) in calls {
             let (low, high) = (one.min(other).max(1), one.max(other).max(1));

@@ -1,4 +1,5 @@
-//! Promises of [`Outbox`], one by one. That they hold together, over a bad link, is shown by the two-ended harness.
+//! Promises of [`Outbox`], one by one. That they hold together, over a bad link, is shown by the two-ended
+//! harness.
 
 use super::*;
 use crate::id::{Seq, TimestampMs};
@@ -52,6 +53,10 @@ fn sends_go_in_order_and_at_most_64_have_no_answer() {
     assert!(outbox.handle_accepted(&accepted(3)).is_some());
     assert_eq!(send_all(&mut outbox, NOW), [], "the server must not forget its answer to 1");
     assert!(outbox.handle_accepted(&accepted(1)).is_some());
+    assert_eq!(send_all(&mut outbox, NOW), [], "a restart would ask for 1 again, which is still stored");
+    assert!(outbox.waits_for_settling());
+    outbox.settle(outbox.lowest_unanswered());
+    assert!(!outbox.waits_for_settling());
     assert_eq!(send_all(&mut outbox, NOW), [65]);
     assert!(outbox.handle_accepted(&accepted(1)).is_none(), "an answer that came twice");
 }

@@ -154,6 +154,8 @@ impl Device {
             Frame::Refused(refused) => self.handle_refused(refused, now),
             other => panic!("{other:?} on a send lane"),
         }
+        // This device's state is durable with every step.
+        self.outbox.settle(self.outbox.lowest_unanswered());
     }
 
     fn handle_refused(&mut self, refused: &Refused, now: Duration) {

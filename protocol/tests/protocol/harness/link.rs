@@ -1,7 +1,7 @@
 //! The link: streams that keep their own order but not each other's, in connections that are cut.
 //!
-//! As with QUIC, nothing is lost or doubled within a stream while its connection lives. When it is cut, what is on its
-//! way down is lost, and of what is on its way up an arbitrary first part still arrives.
+//! As with QUIC, nothing is lost or doubled within a stream while its connection lives. When it is cut, what
+//! is on its way down is lost, and of what is on its way up an arbitrary first part still arrives.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;

@@ -74,8 +74,8 @@ pub(super) struct SendLane {
     held: BTreeMap<ClientSeq, Bytes>,
     /// The number expected came on this lane, was refused, and will come again.
     will_come_again: bool,
-    /// A number on this lane was reused, so its device is from a backup: the rest may not be appended either, though
-    /// one of its numbers may happen to be the one expected.
+    /// A number on this lane was reused, so its device is from a backup: the rest may not be appended either,
+    /// though one of its numbers may happen to be the one expected.
     device_forgotten: bool,
 }
 

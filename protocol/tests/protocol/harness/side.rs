@@ -258,8 +258,8 @@ impl Side {
         }
     }
 
-    /// One lane after the other, in the order in which they were opened, and none before Welcome: it may bring a new
-    /// epoch.
+    /// One lane after the other, in the order in which they were opened, and none before Welcome: it may
+    /// bring a new epoch.
     fn read_log_lanes(&mut self, moment: &mut Moment<'_>) {
         while self.state == State::Online
             && let Some(items) = self.waiting.remove(&self.log_lane)

@@ -1,4 +1,5 @@
-//! The world: two devices, their links, one server, one clock. First chaos, then calm, then everything is checked.
+//! The world: two devices, their links, one server, one clock. First chaos, then calm, then everything is
+//! checked.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

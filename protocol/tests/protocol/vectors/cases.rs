@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use super::hex;
 use crate::schema::{Part, Schema};
 
-/// What some bytes are decoded to: their encoding by the code under test, the name of the message, and its payload;
-/// `None` where they are to be ignored.
+/// What some bytes are decoded to: their encoding by the code under test, the name of the message, and its
+/// payload; `None` where they are to be ignored.
 pub(super) type Answer = Result<Option<(Vec<u8>, String, Vec<u8>)>, ErrorCode>;
 
 pub(super) type Check = fn(&[u8]) -> Answer;
@@ -124,10 +124,11 @@ impl Case {
 
     /// The vector. The code under test must agree with what the case expects.
     pub(super) fn to_vector(&self, schema: &Schema) -> Value {
+        let runs = self.explain(schema).into_iter().map(|(run, says)| format!("{run}  {says}"));
         let mut vector = json!({
             "name": self.name,
             "hex": hex::write(&self.bytes),
-            "bytes": self.explain(schema).iter().map(|(run, says)| format!("{run}  {says}")).collect::<Vec<_>>(),
+            "bytes": runs.collect::<Vec<_>>(),
         });
         if !self.doc.is_empty() {
             vector["doc"] = json!(self.doc);

@@ -20,7 +20,7 @@ pub(super) fn cases(schema: &Schema) -> Vec<Case> {
         Case::content("redacted", &redacted)
             .because("made by the server only: from a client it is content_invalid"),
     );
-    for (code, name, doc, fields) in bad_messages().into_iter().chain(bad_changes()) {
+    for (code, name, doc, fields) in bad_messages().into_iter().chain(bad_creations()).chain(bad_changes()) {
         cases.push(Case::of_fields(schema, "Content", name, &fields, Head::Nothing).invalid(code, doc));
     }
     let raw =
@@ -173,12 +173,13 @@ fn bad_messages() -> Vec<BadContent> {
     ]
 }
 
-fn bad_changes() -> Vec<BadContent> {
+fn bad_creations() -> Vec<BadContent> {
     let nonce = "30".repeat(16);
-    let create = |nonce: &str, title: &str, members: &[String]| json!({"create_group": {"nonce": nonce, "title": title, "members": members}});
-    let many: Vec<String> = (0..257).map(|number| format!("u{number}")).collect();
+    let create = |nonce: &str, title: &str, members: &[String]| {
+        let create = json!({"nonce": nonce, "title": title, "members": members});
+        json!({ "create_group": create })
+    };
     let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
-    let long_user = "u".repeat(300);
     vec![
         (
             ErrorCode::ContentInvalid,
@@ -202,7 +203,7 @@ fn bad_changes() -> Vec<BadContent> {
             ErrorCode::GroupTooLarge,
             "create_group_too_many",
             "257 members in one change",
-            create(&nonce, "", &many),
+            create(&nonce, "", &too_many()),
         ),
         (
             ErrorCode::ContentInvalid,
@@ -222,6 +223,12 @@ fn bad_changes() -> Vec<BadContent> {
             "a policy of a later edition",
             json!({"create_group": {"nonce": nonce, "history_policy": 2}}),
         ),
+    ]
+}
+
+fn bad_changes() -> Vec<BadContent> {
+    let long_user = "u".repeat(300);
+    vec![
         (
             ErrorCode::ContentInvalid,
             "set_title_too_long",
@@ -233,7 +240,7 @@ fn bad_changes() -> Vec<BadContent> {
             ErrorCode::GroupTooLarge,
             "add_too_many",
             "257 users in one change",
-            json!({"add_members": {"users": many}}),
+            json!({"add_members": {"users": too_many()}}),
         ),
         (
             ErrorCode::UserIdInvalid,
@@ -251,7 +258,7 @@ fn bad_changes() -> Vec<BadContent> {
             ErrorCode::ContentInvalid,
             "remove_too_many",
             "257 users in one change",
-            json!({"remove_members": {"users": many}}),
+            json!({"remove_members": {"users": too_many()}}),
         ),
         (
             ErrorCode::ContentInvalid,
@@ -278,4 +285,9 @@ fn bad_changes() -> Vec<BadContent> {
             json!({"transfer_ownership": {}}),
         ),
     ]
+}
+
+/// One user more than a change may name.
+fn too_many() -> Vec<String> {
+    (0..257).map(|number| format!("u{number}")).collect()
 }

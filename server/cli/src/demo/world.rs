@@ -127,6 +127,6 @@ async fn start_server(data: PathBuf, development: &Development) -> Result<Server
     development.configure(&mut config);
     let rng = Rng::from_os().map_err(|error| Failure::failed(format!("no randomness: {error}")))?;
     let credentials = development.credentials();
-    let options = ServerOptions { data, config, credentials, clock: Clock::system(), rng };
+    let options = ServerOptions::new(data, config, credentials, Clock::system(), rng);
     Box::pin(Server::start(options)).await.map_err(|error| Failure::failed(error.to_string()))
 }

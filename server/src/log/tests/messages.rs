@@ -44,6 +44,25 @@ async fn a_number_used_for_another_body_is_refused_and_one_that_jumps_is_told_wh
     assert_eq!(ahead, SendOutcome::Refused { code: ErrorCode::ClientSeqAhead, expected });
 }
 
+/// A client whose state is an old copy sends new bodies under old numbers, and then reaches the number that
+/// is expected. That one must not be appended: the client sends it again as a new device.
+#[tokio::test]
+async fn nothing_is_appended_from_a_lane_after_a_reused_number() {
+    let fixture = Fixture::new();
+    let id = fixture.direct(2).await;
+    let lane = Arc::default();
+    let mut answers = Vec::new();
+    for number in 2..=6 {
+        let content = text(&format!("new {number}")).encode();
+        answers.push(fixture.submit_on(&lane, "ann", 1, id, number, content, Some("bob")).await);
+    }
+    for answer in answers {
+        let refused = SendOutcome::Refused { code: ErrorCode::ClientSeqReused, expected: None };
+        assert_eq!(answer.await.unwrap().unwrap(), refused);
+    }
+    assert_eq!(fixture.readable("bob", id).await, ["1", "2"]);
+}
+
 #[tokio::test]
 async fn a_batch_of_two_devices_is_gapless_and_each_device_keeps_its_order() {
     let fixture = Fixture::new();

@@ -16,7 +16,7 @@ use fulmar_protocol::{
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, oneshot};
 
-use super::{Listeners, Log, News, PendingSend, SendOutcome, SendRequest, Sender};
+use super::{LaneState, Listeners, Log, News, PendingSend, SendOutcome, SendRequest, Sender};
 use crate::{
     clock::ManualClock,
     config::LimitsConfig,
@@ -107,6 +107,20 @@ impl Fixture {
         content: Bytes,
         peer: Option<&str>,
     ) -> oneshot::Receiver<Result<SendOutcome, super::LogError>> {
+        self.submit_on(&Arc::default(), sender, device_number, id, client_seq, content, peer).await
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "each names one field of the request")]
+    async fn submit_on(
+        &self,
+        lane: &Arc<LaneState>,
+        sender: &str,
+        device_number: u8,
+        id: ConversationId,
+        client_seq: u64,
+        content: Bytes,
+        peer: Option<&str>,
+    ) -> oneshot::Receiver<Result<SendOutcome, super::LogError>> {
         let sender = user(sender);
         let device = device(&sender, device_number);
         let room = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
@@ -118,6 +132,7 @@ impl Fixture {
             parsed: Content::decode(&content).map_err(|error| error.code()),
             content,
             peer: peer.map(user),
+            lane: Arc::clone(lane),
         };
         self.log.submit(&self.log.conversation(id), PendingSend { request, answer, _room: room });
         answered

@@ -54,6 +54,7 @@ use super::{
     options::StoreOptions,
     transaction::{Snapshot, Transaction},
 };
+use crate::metrics::Metrics;
 
 /// An open store. Cheap to clone; the folder is given up when the last clone (and the last
 /// [`Snapshot`]) is dropped or [`Store::close`] is called.
@@ -80,6 +81,7 @@ struct Shared {
     view: ArcSwapOption<View>,
     failure: OnceLock<Arc<str>>,
     closed: AtomicBool,
+    metrics: Arc<Metrics>,
 }
 
 impl Shared {
@@ -90,7 +92,7 @@ impl Shared {
     fn fail(&self, reason: &str) -> Arc<str> {
         let reason = self.failure.get_or_init(|| {
             tracing::error!(reason, "the store takes no more writes");
-            metrics::gauge!("fulmar_store_failed").set(1.0);
+            self.metrics.store_failed.set(1.0);
             reason.into()
         });
         reason.clone()
@@ -127,6 +129,7 @@ impl Store {
             view: ArcSwapOption::from_pointee(View::new(&tree.db, &tree.rows)),
             failure: OnceLock::new(),
             closed: AtomicBool::new(false),
+            metrics: Arc::clone(&options.metrics),
         });
         let (queue, receiver) = mpsc::channel();
         let ended = CancellationToken::new();

@@ -52,7 +52,6 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn run(mut self) {
-        metrics::gauge!("fulmar_store_failed").set(0.0);
         let transaction = Transaction { embedded: Workspace::new(self.publish()) };
         loop {
             match self.queue.recv_timeout(IDLE_CHECK) {
@@ -119,8 +118,8 @@ impl Writer {
         if written.is_empty() {
             return Ok(());
         }
-        metrics::histogram!("fulmar_store_batch_closures").record(count(closures));
-        metrics::histogram!("fulmar_store_batch_bytes").record(count(written.bytes()));
+        self.shared.metrics.store_batch_closures.record(count(closures));
+        self.shared.metrics.store_batch_bytes.record(count(written.bytes()));
         let committed = catch_unwind(AssertUnwindSafe(|| self.commit(written)));
         let failure = match committed {
             Ok(Ok(())) => {
@@ -156,7 +155,7 @@ impl Writer {
         }
         let begun = Instant::now();
         batch.commit().map_err(fail)?;
-        metrics::histogram!("fulmar_store_sync_seconds").record(begun.elapsed());
+        self.shared.metrics.store_sync_seconds.record(begun.elapsed());
         self.fault_after_commit()
     }
 
