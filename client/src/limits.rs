@@ -47,7 +47,7 @@ pub(crate) const OWN_FETCH_ENTRIES: u32 = 16;
 pub(crate) const RECEIPTS_WATCHED_MAX: usize = 16;
 /// After a change of network the server must answer within this, or the connection is given up.
 pub(crate) const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Pings without an answer. One more fails.
+/// Callers that wait for the answer to a Ping. One more fails.
 pub(crate) const PINGS_MAX: usize = 64;
 /// Requests (history, inbox, roster and so on) under way at once. The next caller waits.
 pub(crate) const REQUESTS_MAX: usize = 16;
@@ -99,8 +99,6 @@ pub(crate) const LAZY_WRITE: Duration = Duration::from_millis(200);
 pub(crate) const CLOSE_FLUSH: Duration = Duration::from_secs(2);
 /// How long the goodbye may take to leave.
 pub(crate) const GOODBYE: Duration = Duration::from_millis(500);
-/// Under a new epoch, how long to wait for the server to tell which client seq it expects.
-pub(crate) const NUMBERING_WAIT: Duration = Duration::from_secs(5);
 /// Users and conversations whose presence or typing is remembered. The one soonest out of date is forgotten.
 pub(crate) const PRESENCES_MAX: usize = 1_024;
 /// Conversations in which this user types at once; in further ones it is told anew with each key.

@@ -42,7 +42,7 @@ pub(crate) struct Shared {
     pub(crate) link: watch::Receiver<Link>,
     pub(crate) identity: watch::Receiver<Identity>,
     pub(crate) confirmations: Arc<Confirmations>,
-    pub(crate) requests: Semaphore,
+    pub(crate) requests: Arc<Semaphore>,
     pub(crate) rng: Mutex<Rng>,
     pub(crate) driver: Mutex<Option<JoinHandle<()>>>,
     pub(crate) confirm_automatically: bool,

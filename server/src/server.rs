@@ -39,6 +39,7 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(2);
 
 /// What a server is started with.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct ServerOptions {
     /// The data folder; the store is in `store` below it.
     pub data: PathBuf,
@@ -323,7 +324,7 @@ impl Drop for Slot {
 }
 
 async fn serve(incoming: Incoming, shared: Arc<Shared>, _slot: Slot) {
-    let connection = match timeout(tuning::HANDSHAKE_TIMEOUT, incoming).await {
+    let connection = match Box::pin(timeout(tuning::HANDSHAKE_TIMEOUT, incoming)).await {
         Ok(Ok(connection)) => connection,
         Ok(Err(error)) => {
             tracing::debug!(%error, "a handshake failed");

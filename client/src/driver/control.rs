@@ -22,15 +22,7 @@ impl Driver {
             Frame::Confirmed(confirmed) => self.handle_confirmed(confirmed.batch)?,
             Frame::Reauthenticated(answer) => self.handle_reauthenticated(answer.expires_at),
             Frame::GoAway(go_away) => self.handle_go_away(&go_away),
-            Frame::Pong(pong) => {
-                let session = self.phase.session_mut();
-                let reply = session.and_then(|session| {
-                    session.probe_until = None;
-                    session.pings.remove(&pong.nonce)
-                });
-                let reply = reply.ok_or((ErrorCode::FrameUnexpected, "a Pong without a Ping".to_owned()))?;
-                reply_to(reply, Ok(()));
-            }
+            Frame::Pong(pong) => self.handle_pong(pong.nonce)?,
             Frame::Problem(problem) if problem.batch.is_some() => self.handle_confirm_problem(&problem),
             Frame::Problem(problem) => match problem.code {
                 code @ (ErrorCode::TokenInvalid
@@ -48,19 +40,35 @@ impl Driver {
         Ok(())
     }
 
-    /// Sends a Ping, if need be with nobody who waits for its answer.
+    /// Sends a Ping, unless one is on its way; its answer is everybody's.
     pub(super) fn ping(&mut self, reply: Option<Reply<()>>) {
         let lost = |cause: &str| Err(ClientError::ConnectionLost { cause: cause.to_owned() });
-        match self.phase.session_mut() {
-            Some(session) if session.pings.len() < limits::PINGS_MAX => {
-                session.pings_sent = session.pings_sent.saturating_add(1);
-                let nonce = session.pings_sent;
-                session.pings.insert(nonce, reply);
-                session.control(Frame::Ping(Ping { nonce }));
-            }
-            Some(_) => reply_to(reply, lost("many pings are without an answer")),
-            None => reply_to(reply, self.ended.clone().map_or(lost("there is no session"), Err)),
+        let Some(session) = self.phase.session_mut() else {
+            return reply_to(reply, self.ended.clone().map_or(lost("there is no session"), Err));
+        };
+        session.ping_waiters.retain(|waiter| !waiter.is_closed());
+        if session.ping_waiters.len() >= limits::PINGS_MAX {
+            return reply_to(reply, lost("many wait for an answer already"));
         }
+        session.ping_waiters.extend(reply);
+        if session.ping.is_none() {
+            session.pings_sent = session.pings_sent.saturating_add(1);
+            let nonce = session.pings_sent;
+            session.ping = Some(nonce);
+            session.control(Frame::Ping(Ping { nonce }));
+        }
+    }
+
+    fn handle_pong(&mut self, nonce: u64) -> Result<(), Breach> {
+        let Some(session) = self.phase.session_mut() else { return Ok(()) };
+        if session.ping.take() != Some(nonce) {
+            return Err((ErrorCode::FrameUnexpected, "a Pong without its Ping".to_owned()));
+        }
+        session.probe_until = None;
+        for waiter in session.ping_waiters.drain(..) {
+            let _ = waiter.send(Ok(()));
+        }
+        Ok(())
     }
 
     /// New sockets, and a sign of life from the server, or a new connection.
@@ -90,6 +98,9 @@ impl Driver {
                 tracked.forget_log();
                 self.journal.conversation(id);
             }
+            // A mark on an entry that is gone would be one on whatever takes its place.
+            let cause = "the server's store was restored".to_owned();
+            self.confirming.fail(&ClientError::ConnectionLost { cause });
             self.events.push_resynchronised();
         }
     }

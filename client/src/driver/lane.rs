@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use fulmar_protocol::{ConversationId, Frame, LaneReceiver, Seq};
+use fulmar_protocol::{ClientSeq, ConversationId, Frame, LaneReceiver, Seq};
 use tokio::sync::watch;
 
 use crate::driver::inputs::Gate;
@@ -18,6 +18,9 @@ pub(super) struct Lane {
     pub(super) conversation: ConversationId,
     /// `None` until its LaneOpen was taken.
     pub(super) receiver: Option<LaneReceiver>,
+    /// The number that the server expected of this device when it opened the lane. Sends from there on are
+    /// this process's; one below may be that of a copy of this state.
+    pub(super) expected: ClientSeq,
     hold: Option<Hold>,
     gate: watch::Sender<Gate>,
     pub(super) held: VecDeque<(Frame, Room)>,
@@ -41,6 +44,7 @@ impl Lane {
         Self {
             conversation,
             receiver: None,
+            expected: ClientSeq::FIRST,
             hold: None,
             gate,
             held: VecDeque::new(),

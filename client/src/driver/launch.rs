@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use fulmar_protocol::{ConversationId, DeviceId, Outbox, OutboxItem};
 use parking_lot::Mutex;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Backoff;
@@ -48,6 +48,7 @@ pub(crate) fn launch(
     let (identity, identity_seen) = watch::channel(Identity { user: stored.user.clone(), device });
     let confirmations = Arc::new(Confirmations::default());
     let cancel = CancellationToken::new();
+    let requests = Arc::new(request::permits());
     let confirm_automatically = settings.confirm_automatically;
     let (events, app_events) = event::queue(status_seen.clone(), confirm_automatically);
     let driver = Driver::new(Parts {
@@ -59,6 +60,7 @@ pub(crate) fn launch(
         commands: taken,
         cancel: cancel.clone(),
         confirmations: Arc::clone(&confirmations),
+        requests: Arc::clone(&requests),
         events,
         told: Told { status, link, identity },
         first_handshake_is_final,
@@ -71,7 +73,7 @@ pub(crate) fn launch(
         link: link_seen,
         identity: identity_seen,
         confirmations,
-        requests: request::permits(),
+        requests,
         rng: Mutex::new(Rng::from_os()),
         driver: Mutex::new(Some(driver)),
         confirm_automatically,
@@ -88,6 +90,7 @@ struct Parts {
     commands: mpsc::Receiver<crate::command::Command>,
     cancel: CancellationToken,
     confirmations: Arc<Confirmations>,
+    requests: Arc<Semaphore>,
     events: event::EventSender,
     told: Told,
     first_handshake_is_final: bool,
@@ -108,6 +111,7 @@ impl Driver {
             commands: parts.commands,
             cancel: parts.cancel,
             confirmations: parts.confirmations,
+            requests: parts.requests,
             events: parts.events,
             told: parts.told,
             journal,

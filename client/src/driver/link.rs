@@ -68,9 +68,13 @@ impl Driver {
     pub(super) fn pump_link(&mut self) {
         match &mut self.phase {
             Phase::Waiting { retry_at } if *retry_at <= self.now && !self.renewing_device => self.attempt(),
-            Phase::Up(session) if session.leave_at.is_some_and(|leave_at| leave_at <= self.now) => {
-                session.leave_at = None;
-                session.close(ErrorCode::NoError, "asked to come back");
+            Phase::Up(session) if session.leave_at.is_some() && !session.left => {
+                let due = session.leave_at.is_some_and(|leave_at| leave_at <= self.now);
+                let requests = self.requests.available_permits() < limits::REQUESTS_MAX;
+                if due || !(session.awaits_answers() || requests) {
+                    session.left = true;
+                    session.close(ErrorCode::NoError, "asked to come back");
+                }
             }
             Phase::Up(session) if session.probe_until.is_some_and(|until| until <= self.now) => {
                 session.probe_until = None;
@@ -96,7 +100,8 @@ impl Driver {
             Phase::Waiting { .. } if self.renewing_device => None,
             Phase::Waiting { retry_at } => Some(*retry_at),
             Phase::Up(session) => {
-                [session.leave_at, session.token_refresh_at, session.probe_until].into_iter().flatten().min()
+                let leave_at = session.leave_at.filter(|_| !session.left);
+                [leave_at, session.token_refresh_at, session.probe_until].into_iter().flatten().min()
             }
             Phase::Connecting(_) | Phase::Ended => None,
         }
@@ -191,7 +196,7 @@ impl Driver {
     fn close_down(&mut self, mut session: Session, lost: &Lost) {
         self.confirm_lost(session.confirm.take());
         self.lanes_lost();
-        for reply in session.pings.drain().filter_map(|(_, reply)| reply) {
+        for reply in session.ping_waiters.drain(..) {
             let _ = reply.send(Err(ClientError::ConnectionLost { cause: lost.to_string() }));
         }
         self.presence_lost();
@@ -234,6 +239,8 @@ impl Driver {
         tracing::info!(message = %go_away.message, ?wait, "the server asks to be left");
         if let Some(session) = self.phase.session_mut() {
             session.leave_at = Some(self.now + wait);
+            // Requests wait for the next session.
+            self.told.no_requests();
         }
     }
 

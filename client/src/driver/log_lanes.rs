@@ -84,6 +84,11 @@ impl Driver {
             tracked.peer.clone_from(&open.peer);
         }
         tracked.take_progress(open);
+        if open.next_seq <= tracked.cursor_seq() {
+            // The server's cursor is behind: it is told again when the lane has come that far.
+            tracked.cursor_unsent = true;
+            tracked.cursor_refused = true;
+        }
         // The server may have the cursor by now that it refused before.
         let reminded = tracked.cursor_refused && open.next_seq > tracked.cursor_seq();
         tracked.cursor_refused &= !reminded;
@@ -104,6 +109,7 @@ impl Driver {
         self.events.push(Event::Conversation(state), Some(room));
         if let Some(lane) = self.phase.session_mut().and_then(|session| session.lanes.get_mut(&number)) {
             lane.receiver = Some(receiver);
+            lane.expected = open.next_client_seq;
         }
         if reminded {
             self.cursor_moved(id);
@@ -133,6 +139,11 @@ impl Driver {
         let Some(lane) = session.lanes.get_mut(&number) else { return };
         lane.hold(Hold::Content);
         lane.held.push_front((Frame::OwnEntry(own), room));
+        if session.leave_at.is_some() {
+            // No more streams on this connection; the entry comes again on the next.
+            return;
+        }
+        let Some(lane) = session.lanes.get_mut(&number) else { return };
         let id = lane.conversation;
         let (connection, sender) = (session.connection.clone(), session.sender());
         let query =

@@ -35,7 +35,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use fulmar_protocol::{ConversationId, DeviceId, Epoch, ErrorCode, SeqRange, UserId};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -69,6 +69,8 @@ pub(crate) struct Driver {
     commands: mpsc::Receiver<Command>,
     cancel: CancellationToken,
     confirmations: Arc<Confirmations>,
+    /// Shared with the handles' requests, to see whether any is under way.
+    requests: Arc<Semaphore>,
     events: EventSender,
     told: Told,
     journal: Journal,
@@ -296,7 +298,9 @@ impl Driver {
     }
 
     fn is_closed(&self) -> bool {
-        self.closing.is_some_and(|by| by <= self.now || self.confirm_idle() || self.phase.session().is_none())
+        let Some(by) = self.closing else { return false };
+        let Some(session) = self.phase.session() else { return true };
+        by <= self.now || (self.confirm_idle() && !session.awaits_answers())
     }
 
     /// Says goodbye, writes what is left, and lets go of everything.

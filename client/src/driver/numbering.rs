@@ -9,38 +9,16 @@ use fulmar_protocol::{ClientSeq, ConversationId, DeviceId, ErrorCode, LaneOpen, 
 use crate::driver::Driver;
 use crate::driver::attempt::Lost;
 use crate::driver::journal::Effect;
-use crate::driver::tracked::Numbering;
 use crate::error::ClientError;
 use crate::limits;
 
 impl Driver {
-    /// Whether the server's next number is known; if not, a lane is asked for that tells it.
-    pub(super) fn numbering_known(&mut self, id: ConversationId) -> bool {
-        let now = self.now;
-        let Some(tracked) = self.conversations.get_mut(id) else { return false };
-        match tracked.numbering {
-            Numbering::Known => return true,
-            Numbering::Asked { until: Some(until) } if until <= now => {}
-            Numbering::Asked { until } => {
-                let until = until.unwrap_or(now + limits::NUMBERING_WAIT);
-                tracked.numbering = Numbering::Asked { until: Some(until) };
-                self.send_timers.insert((until, id));
-                self.await_receipts(id);
-                return false;
-            }
-        }
-        // No lane came: the server may not know the conversation at all. If it does, it refuses the numbers,
-        // and a new device id puts things right.
-        self.renumber(id, ClientSeq::FIRST);
-        false
-    }
-
-    /// A lane tells which number the server expects next of this device.
+    /// A lane tells which number the server expects next of this device. It counts only where nothing is
+    /// unanswered: what was sent meanwhile may have been appended since. There the answers tell.
     pub(super) fn take_numbering(&mut self, id: ConversationId, open: &LaneOpen) {
         let Some(tracked) = self.conversations.get_mut(id) else { return };
         let idle = tracked.outbox.is_empty() && tracked.storing.is_empty();
-        let behind = idle && open.next_client_seq > tracked.outbox.next_client_seq();
-        if behind || matches!(tracked.numbering, Numbering::Asked { .. }) {
+        if idle && open.next_client_seq > tracked.outbox.next_client_seq() {
             self.renumber(id, open.next_client_seq);
         }
     }
@@ -48,7 +26,6 @@ impl Driver {
     /// Gives the sends of a conversation new numbers; they are sent once those are stored.
     pub(super) fn renumber(&mut self, id: ConversationId, first: ClientSeq) {
         let Some(tracked) = self.conversations.get_mut(id) else { return };
-        tracked.numbering = Numbering::Known;
         let renumbered = tracked.outbox.renumber(first);
         self.store_numbers(id, &renumbered);
     }

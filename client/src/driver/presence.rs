@@ -1,12 +1,12 @@
 //! Presence and typing, by datagram, both ways. Nothing of it is stored, and any of it may be lost.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use fulmar_protocol::limits::{DATAGRAMS_PER_SECOND_MAX, PRESENCE_RENEW, TYPING_RENEW, TYPING_TTL};
 use fulmar_protocol::{
     Applied, ConversationId, Datagram, Generation, LatestWins, PresenceState, PresenceUpdate, Rate,
-    TimestampMs, TokenBucket, TypingState, TypingUpdate, UserId,
+    TimestampMs, TokenBucket, TypingState, TypingUpdate, UserId, encode_grease_datagram,
 };
 use tokio::time::Instant;
 
@@ -25,6 +25,8 @@ pub(super) struct Ephemeral {
     bucket: TokenBucket,
     others: LatestWins<UserId, (PresenceState, Option<TimestampMs>)>,
     others_typing: TypingState,
+    /// Whom the app was told of as typing, and not yet that it ended. No more than `others_typing` holds.
+    shown_typing: HashSet<(ConversationId, UserId)>,
 }
 
 impl Ephemeral {
@@ -38,6 +40,7 @@ impl Ephemeral {
             bucket: TokenBucket::new(Rate::per_second(rate, rate)),
             others: LatestWins::new(PRESENCES_MAX),
             others_typing: LatestWins::new(PRESENCES_MAX),
+            shown_typing: HashSet::new(),
         }
     }
 
@@ -56,6 +59,11 @@ impl Driver {
     /// A session begins: the server knows nothing of this user's presence, and counts its generations anew.
     pub(super) fn presence_after_connect(&mut self) {
         self.ephemeral.renew_at = self.ephemeral.own.map(|_| self.now);
+        let nth = u32::try_from(self.rng.below(1_000)).unwrap_or(0);
+        if let Some(session) = self.phase.session() {
+            // It means nothing, and keeps servers able to pass over what they do not know.
+            let _ = session.connection.send_datagram(encode_grease_datagram(nth, b"grease"));
+        }
     }
 
     /// The session is gone. What the others said holds until its time is over.
@@ -90,10 +98,24 @@ impl Driver {
         self.send_datagram(&Datagram::TypingUpdate(update));
     }
 
-    /// A message ends typing without a word of its own: those who read it see as much, but not the others.
+    /// A message ends typing without a word of its own.
     pub(super) fn typing_ended_by_send(&mut self, conversation: ConversationId) {
-        if self.ephemeral.typing.contains_key(&conversation) {
-            self.typing(conversation, false);
+        self.ephemeral.typing.remove(&conversation);
+    }
+
+    /// An entry of somebody ends their typing there.
+    pub(super) fn typing_ended_by_entry(&mut self, conversation: ConversationId, user: &UserId) {
+        if !self.ephemeral.shown_typing.is_empty() {
+            self.show_typing(conversation, user.clone(), false);
+        }
+    }
+
+    fn show_typing(&mut self, conversation: ConversationId, user: UserId, typing: bool) {
+        let shown = &mut self.ephemeral.shown_typing;
+        let key = (conversation, user.clone());
+        let news = if typing { shown.insert(key) } else { shown.remove(&key) };
+        if news {
+            self.events.push_if_room(Event::Typing { conversation, user, typing });
         }
     }
 
@@ -124,11 +146,10 @@ impl Driver {
             Datagram::Typing(told) => {
                 let key = (told.conversation_id, told.user.clone());
                 let ttl = told.ttl.min(TTL_MAX);
-                let known = self.ephemeral.others_typing.get(&key, now).copied().unwrap_or(false);
                 let applied = self.ephemeral.others_typing.apply(key, told.generation, told.typing, ttl, now);
-                if applied == Applied::Changed && known != told.typing {
-                    let (conversation, user, typing) = (told.conversation_id, told.user, told.typing);
-                    self.events.push_if_room(Event::Typing { conversation, user, typing });
+                if applied != Applied::Stale {
+                    self.bound_shown_typing(now);
+                    self.show_typing(told.conversation_id, told.user, told.typing);
                 }
             }
             // Readers pass on a server's datagrams only.
@@ -163,10 +184,16 @@ impl Driver {
                 self.events.push_if_room(Event::Presence { user, state, last_seen: None });
             }
         }
-        for ((conversation, user), typing) in self.ephemeral.others_typing.expire(until) {
-            if typing {
-                self.events.push_if_room(Event::Typing { conversation, user, typing: false });
-            }
+        for ((conversation, user), _) in self.ephemeral.others_typing.expire(until) {
+            self.show_typing(conversation, user, false);
+        }
+    }
+
+    /// Those whose state had to make room for others are shown no longer.
+    fn bound_shown_typing(&mut self, now: Duration) {
+        let Ephemeral { shown_typing, others_typing, .. } = &mut self.ephemeral;
+        if shown_typing.len() >= PRESENCES_MAX {
+            shown_typing.retain(|key| others_typing.get(key, now).copied().unwrap_or(false));
         }
     }
 

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use fulmar_protocol::limits::FAN_OUT_MEMBERS_MAX;
 use fulmar_protocol::{
-    Content, ConversationId, Delivery, DeviceId, DeviceTag, Entry, ErrorCode, Frame, Hole, HoleReason,
-    LaneViolation, OwnEntry, ReadState, Seq, SeqRange, UserId, UserMarks,
+    Accepted, Content, ConversationId, Delivery, DeviceId, DeviceTag, Entry, ErrorCode, Frame, Hole,
+    HoleReason, LaneViolation, OwnEntry, ReadState, Seq, SeqRange, UserId, UserMarks,
 };
 
 use crate::driver::Driver;
 use crate::driver::inputs::LaneNumber;
 use crate::driver::sending::Breach;
+use crate::driver::tracked::Conversations;
 use crate::event::{Event, ReceivedEntry, Room};
 use crate::history::HistoryItem;
 use crate::request::decode_content;
@@ -100,9 +101,16 @@ impl Driver {
             return Ok(Taken::Whole);
         }
         let known = self.recently_sent.take(id, own.client_seq);
-        let known = known.or_else(|| self.conversations.get(id)?.unanswered(own.client_seq));
-        if let Some(content) = known {
+        let unanswered = |conversations: &Conversations| conversations.get(id)?.unanswered(own.client_seq);
+        let ours = own.client_seq >= lane.expected;
+        if let Some(content) = known.or_else(|| unanswered(&self.conversations).filter(|_| ours)) {
             receiver.handle_entry(own.seq).map_err(violation)?;
+            if ours {
+                // As good as its answer, whichever comes first.
+                let (client_seq, seq, at) = (own.client_seq, own.seq, own.at);
+                self.handle_accepted(id, &Accepted { client_seq, seq, at })?;
+                self.recently_sent.take(id, client_seq);
+            }
             self.deliver(id, with_content(own, user, self.device, content), true, room);
             return Ok(Taken::Whole);
         }
@@ -149,6 +157,7 @@ impl Driver {
         room: &Room,
     ) {
         let is_own = self.user.as_ref() == Some(&entry.sender);
+        self.typing_ended_by_entry(id, &entry.sender);
         let Some(tracked) = self.conversations.get_mut(id) else { return };
         tracked.had = Some(entry.seq);
         tracked.progress.handle_entry(entry.seq, entry.ordinal, is_own);

@@ -41,6 +41,10 @@ impl SendLane {
         self.outgoing.is_none()
     }
 
+    pub(super) fn awaits_answers(&self) -> bool {
+        self.unanswered > 0
+    }
+
     fn is_idle(&self) -> bool {
         self.unanswered == 0 && !self.is_closing()
     }

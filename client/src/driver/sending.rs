@@ -129,9 +129,6 @@ impl Driver {
 
     fn pump_conversation(&mut self, id: ConversationId) {
         let now = self.now;
-        if !self.numbering_known(id) {
-            return;
-        }
         let Some(tracked) = self.conversations.get_mut(id) else { return };
         let Some(session) = self.phase.session_mut() else { return };
         let elapsed = self.clock.elapsed(now);
@@ -151,6 +148,10 @@ impl Driver {
         }
         let mut frames = Vec::new();
         if !session.send_lanes.contains_key(&id) {
+            if session.leave_at.is_some() {
+                // No more streams on this connection; the next one sends it.
+                return;
+            }
             if !session.make_room_for_send_lane(now) {
                 if !session.lanes_wanted.contains(&id) {
                     session.lanes_wanted.push_back(id);
@@ -206,7 +207,7 @@ impl Driver {
         }
     }
 
-    fn handle_accepted(
+    pub(super) fn handle_accepted(
         &mut self,
         id: ConversationId,
         accepted: &fulmar_protocol::Accepted,

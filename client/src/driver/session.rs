@@ -44,13 +44,18 @@ pub(super) struct Session {
     /// The Confirm that was not answered yet.
     pub(super) confirm: Option<UnderWay>,
     pub(super) batches: u64,
-    pub(super) pings: HashMap<u64, Option<Reply<()>>>,
+    /// The Ping that was not answered, by its nonce.
+    pub(super) ping: Option<u64>,
+    /// Who waits for its answer.
+    pub(super) ping_waiters: Vec<Reply<()>>,
     /// A sign of life must come by then.
     pub(super) probe_until: Option<Instant>,
     pub(super) pings_sent: u64,
     pub(super) token_refresh_at: Option<Instant>,
-    /// The server asked to be left at this time.
+    /// The server is going away: nothing new is begun, and the next session comes at this time.
     pub(super) leave_at: Option<Instant>,
+    /// It has been left.
+    pub(super) left: bool,
 }
 
 impl Session {
@@ -84,11 +89,13 @@ impl Session {
             watched: Vec::new(),
             confirm: None,
             batches: 0,
-            pings: HashMap::new(),
+            ping: None,
+            ping_waiters: Vec::new(),
             probe_until: None,
             pings_sent: 0,
             token_refresh_at: None,
             leave_at: None,
+            left: false,
         }
     }
 
@@ -151,6 +158,11 @@ impl Session {
     pub(super) fn close(&self, code: ErrorCode, reason: &str) {
         tracing::debug!(%code, reason, "closing the connection");
         self.connection.close(VarInt::from_u32(code.code()), reason.as_bytes());
+    }
+
+    /// Whether something is on its way to the server that it has not answered.
+    pub(super) fn awaits_answers(&self) -> bool {
+        self.confirm.is_some() || self.send_lanes.values().any(SendLane::awaits_answers)
     }
 
     /// Whether it has lasted long enough to count as a success.

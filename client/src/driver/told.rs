@@ -26,6 +26,10 @@ impl Told {
         self.status(Status::Online);
     }
 
+    pub(super) fn no_requests(&self) {
+        self.link.send_replace(Link::Down);
+    }
+
     pub(super) fn offline(&self, retry_at: Instant, reason: String) {
         self.link.send_replace(Link::Down);
         self.status(Status::Offline { retry_at, reason });

@@ -34,7 +34,6 @@ pub(super) struct Tracked {
     pub(super) waiters: BTreeMap<ClientSeq, Reply<Accepted>>,
     /// New numbers are on their way to the state; nothing is sent until they are there.
     pub(super) renumbering: u32,
-    pub(super) numbering: Numbering,
     pub(super) backoff: Backoff,
     /// Refusals and lost lanes in a row.
     pub(super) setbacks: u32,
@@ -69,16 +68,6 @@ pub(super) struct Storing {
     pub(super) reply: Option<Reply<Sending>>,
 }
 
-/// Whether the server's next expected number is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Numbering {
-    Known,
-    /// The server's store was restored: a lane is to tell, by the time given (once something is to be sent).
-    Asked {
-        until: Option<Instant>,
-    },
-}
-
 impl Tracked {
     pub(super) fn new() -> Self {
         Self::with_outbox(Outbox::new(outbox_limits()))
@@ -93,7 +82,6 @@ impl Tracked {
             waiting: VecDeque::new(),
             waiters: BTreeMap::new(),
             renumbering: 0,
-            numbering: Numbering::Known,
             backoff: Backoff::new(),
             setbacks: 0,
             lane_not_before: None,
@@ -154,10 +142,6 @@ impl Tracked {
     /// Whether forgetting it would lose nothing but how far the app has it.
     pub(super) fn is_droppable(&self) -> bool {
         self.lane.is_none() && self.next_client_seq() == ClientSeq::FIRST && self.waiting.is_empty()
-    }
-
-    pub(super) fn asks_numbering(&self) -> bool {
-        matches!(self.numbering, Numbering::Asked { .. }) && !self.outbox.is_empty()
     }
 
     /// The content of a send that has no answer yet.
@@ -231,7 +215,8 @@ impl Tracked {
         latest
     }
 
-    /// The server's store was restored: nothing that was known of the log holds.
+    /// The server's store was restored: nothing that was known of the log holds. Unanswered sends keep their
+    /// numbers; where the server expects lower ones it says so.
     pub(super) fn forget_log(&mut self) {
         self.had = None;
         self.cursor = None;
@@ -239,11 +224,9 @@ impl Tracked {
         self.cursor_refused = false;
         self.void = None;
         self.progress = ReadProgress::new();
+        self.read_unsent = None;
         self.receipts_from = None;
         self.marks.clear();
-        if self.next_client_seq() > ClientSeq::FIRST {
-            self.numbering = Numbering::Asked { until: None };
-        }
     }
 
     /// A lane tells how the conversation stands.

@@ -54,7 +54,7 @@ impl Driver {
         let mut awaiting: Vec<_> = self
             .conversations
             .iter_mut()
-            .filter(|(_, tracked)| tracked.receipts_from.is_some() || tracked.asks_numbering())
+            .filter(|(_, tracked)| tracked.receipts_from.is_some())
             .map(|(id, tracked)| (tracked.touched, id))
             .collect();
         awaiting.sort_unstable();

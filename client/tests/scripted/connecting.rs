@@ -177,6 +177,39 @@ async fn go_away_is_obeyed() {
 }
 
 #[tokio::test]
+async fn after_go_away_nothing_new_is_begun_and_what_waits_is_finished() {
+    let server = Server::start();
+    let (client, _events, mut peer) = server.connected().await;
+    let bob = client.direct(&user("bob")).unwrap();
+    let sending = bob.enqueue(crate::server::text("before")).await.unwrap();
+    let mut lane = peer.send_lane().await;
+    let send = lane.next().await;
+    let wait = Duration::from_secs(5);
+    let go_away = GoAway { message: "draining".into(), retry_after_min: wait, retry_after_max: wait };
+    peer.control(&Frame::GoAway(go_away)).await;
+    peer.pong(&client).await;
+    let carol = client.direct(&user("carol")).unwrap();
+    let later = carol.enqueue(crate::server::text("after")).await.unwrap();
+    let inbox = client.inbox();
+    let none = async {
+        let stream = tokio::time::timeout(Duration::from_millis(300), peer.connection.accept_bi()).await;
+        assert!(stream.is_err(), "a stream was opened after GoAway");
+        lane.write(&crate::server::accepted(send.client_seq, 1)).await;
+    };
+    tokio::select! {
+        _ = inbox => panic!("answered by nobody"),
+        () = none => {}
+    }
+    soon("an answer", sending).await.unwrap();
+    // With the last answer the client leaves, long before its time to come back.
+    let left = tokio::time::timeout(Duration::from_secs(3), peer.connection.closed()).await;
+    assert!(left.is_ok(), "the client stayed");
+    let again = server.session().await;
+    again.send_lane().await.accept(1).await;
+    soon("an answer", later).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_ping_is_answered_or_fails_with_the_connection() {
     let server = Server::start();
     let (client, _events, mut peer) = server.connected().await;

@@ -74,6 +74,7 @@ async fn own_presence_and_typing_are_sent_no_more_often_than_needed() {
         told.push(match Datagram::decode(&datagram.unwrap()).unwrap() {
             Some(Datagram::PresenceUpdate(update)) => format!("{:?}", update.state),
             Some(Datagram::TypingUpdate(update)) => format!("typing {}", update.typing),
+            None => continue,
             other => panic!("{other:?}"),
         });
     }
@@ -120,4 +121,25 @@ async fn unread_follows_entries_and_marks() {
     })
     .await;
     assert_eq!(unread, (1, 2));
+}
+
+#[tokio::test]
+async fn an_entry_ends_the_typing_of_its_sender() {
+    let server = Server::start();
+    let (_client, mut events, peer) = server.connected().await;
+    let typing = Datagram::Typing(Typing {
+        conversation_id: with_bob(),
+        user: user("bob"),
+        generation: Generation::new(1),
+        typing: true,
+        ttl: Duration::from_secs(6),
+    });
+    peer.connection.send_datagram(typing.encode()).unwrap();
+    let typing = |event| match event {
+        Event::Typing { typing, .. } => Some(typing),
+        _ => None,
+    };
+    assert!(next_event(&mut events, "typing", typing).await);
+    peer.lane(lane_open(0, 1)).await.entries(1..=1).await;
+    assert!(!next_event(&mut events, "the end of typing", typing).await);
 }

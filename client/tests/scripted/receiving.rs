@@ -179,6 +179,46 @@ async fn own_entries_come_back_with_their_content() {
 }
 
 #[tokio::test]
+async fn an_own_entry_in_the_log_is_as_good_as_its_answer() {
+    let server = Server::start();
+    let (client, mut events, peer) = server.connected().await;
+    let bob = client.direct(&user("bob")).unwrap();
+    let mut lane = peer.lane(lane_open(0, 0)).await;
+    lane.write(&Frame::CaughtUp(CaughtUp { seq: Seq::ZERO })).await;
+    next_event(&mut events, "caught up", |event| matches!(event, Event::CaughtUp { .. }).then_some(())).await;
+    let sending = bob.enqueue(text("mine")).await.unwrap();
+    let send = peer.send_lane().await.next().await;
+    lane.write(&own_entry(1, send.client_seq)).await;
+    assert_eq!(soon("an answer", sending).await.unwrap().seq.get(), 1);
+    let Some(Content::Message(message)) = next_entry(&mut events).await.content else { panic!("no content") };
+    assert_eq!(message.body, "mine");
+}
+
+#[tokio::test]
+async fn an_own_entry_from_before_the_lane_does_not_answer_a_send_of_its_number() {
+    let server = Server::start();
+    let (client, mut events, peer) = server.connected().await;
+    let bob = client.direct(&user("bob")).unwrap();
+    // The state is a copy: the number was used for something else, which is in the log.
+    let sending = bob.enqueue(text("new")).await.unwrap();
+    let _send_lane = peer.send_lane().await;
+    let open = fulmar_protocol::LaneOpen { next_client_seq: ClientSeq::new(2), ..lane_open(0, 1) };
+    let mut lane = peer.lane(open).await;
+    lane.write(&own_entry(1, sending.client_seq())).await;
+    let (Frame::HistoryRequest(_), mut answers, _frames) = peer.next_stream().await else {
+        panic!("no history request")
+    };
+    let old = fulmar_protocol::Entry { sender: user("alice"), ..entry(1) };
+    let end = Frame::HistoryEnd(HistoryEnd { next_seq: None, head_seq: Seq::new(1) });
+    answers.write_all(&[Frame::Entry(old).to_bytes(), end.to_bytes()].concat()).await.unwrap();
+    answers.finish().unwrap();
+    let Some(Content::Message(message)) = next_entry(&mut events).await.content else { panic!("no content") };
+    assert_eq!(message.body, "1", "the entry was given the content of the unanswered send");
+    let unanswered = tokio::time::timeout(Duration::from_millis(200), sending).await;
+    assert!(unanswered.is_err(), "an old entry answered a new send");
+}
+
+#[tokio::test]
 async fn own_entries_that_are_not_known_any_more_are_fetched_and_keep_their_place() {
     let server = Server::start();
     let (_client, mut events, peer) = server.connected().await;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fulmar_client::{ClientError, ErrorCode, Event, State};
-use fulmar_protocol::{ClientSeq, Frame, Refused};
+use fulmar_protocol::{ClientSeq, Refused};
 
 use crate::server::{Server, lane_open, next_event, refused, soon, text, text_of, user};
 
@@ -190,11 +190,33 @@ async fn under_a_new_epoch_sends_are_numbered_as_the_server_expects() {
     peer.welcome(2).await;
     next_event(&mut events, "resynchronised", |event| matches!(event, Event::Resynchronised).then_some(()))
         .await;
-    let Frame::Watch(watch) = peer.next_control().await else { panic!("nothing is watched") };
-    assert_eq!(watch.conversation_ids, [bob.id()]);
     // The backup is of a time before the first send.
-    let _log = peer.lane(lane_open(0, 0)).await;
+    let mut lane = peer.send_lane().await;
+    let send = lane.next().await;
+    assert_eq!(send.client_seq.get(), 2);
+    let expected_client_seq = Some(ClientSeq::FIRST);
+    lane.refuse(Refused { expected_client_seq, ..refused(send.client_seq, ErrorCode::ClientSeqAhead) }).await;
+    while soon("the end of the lane", lane.frames.next()).await.is_some() {}
+    drop(lane);
     let send = peer.send_lane().await.accept(1).await;
     assert_eq!((send.client_seq.get(), text_of(&send.content)), (1, "two".to_owned()));
     assert_eq!(soon("an answer", two).await.unwrap().client_seq.get(), 1);
+}
+
+#[tokio::test]
+async fn what_a_restored_store_still_knows_is_not_sent_under_a_new_number() {
+    let server = Server::start();
+    let (client, _events, peer) = server.connected().await;
+    let bob = client.direct(&user("bob")).unwrap();
+    let one = bob.enqueue(text("one")).await.unwrap();
+    peer.send_lane().await.next().await;
+    // It was accepted, and is in the backup, but the answer was lost.
+    peer.connection.close(quinn::VarInt::from_u32(1), b"restored");
+    let mut peer = server.greeted().await;
+    peer.welcome(2).await;
+    let open = fulmar_protocol::LaneOpen { next_client_seq: ClientSeq::new(2), ..lane_open(0, 1) };
+    let _log = peer.lane(open).await;
+    let send = peer.send_lane().await.accept(1).await;
+    assert_eq!(send.client_seq, ClientSeq::FIRST);
+    soon("an answer", one).await.unwrap();
 }

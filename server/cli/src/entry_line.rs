@@ -239,6 +239,14 @@ fn body_line(content_type: &ContentType, body: &[u8]) -> String {
     }
 }
 
+/// A body that may have several lines, none of which can steer a terminal.
+pub(crate) fn body_lines(content_type: &ContentType, body: &[u8]) -> String {
+    match body_text(content_type, body) {
+        Some(text) => text.lines().map(plain).collect::<Vec<_>>().join("\n"),
+        None => body_line(content_type, body),
+    }
+}
+
 /// The body as text, where it is text.
 fn body_text<'b>(content_type: &ContentType, body: &'b [u8]) -> Option<&'b str> {
     if content_type.is_text() { std::str::from_utf8(body).ok() } else { None }

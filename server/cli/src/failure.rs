@@ -27,6 +27,14 @@ impl Failure {
         Self::Usage(message.into())
     }
 
+    /// The session has an end for good; the reason is the client's own where the server gave no code.
+    pub(crate) fn ended(code: Option<ErrorCode>, reason: &str) -> Self {
+        match code {
+            Some(code) => ClientError::Ended { code, message: code.name().to_owned() }.into(),
+            None => Self::failed(reason),
+        }
+    }
+
     pub(crate) fn failed(message: impl Into<String>) -> Self {
         Self::Failed(message.into())
     }

@@ -45,7 +45,7 @@ fn main() -> ExitCode {
     failure::report_panics_in_one_line();
     let outcome = match CommandLine::try_parse() {
         Ok(command_line) => run(command_line),
-        Err(error) => usage::help_or_failure(&error),
+        Err(error) => usage::help_or_failure(&error, std::env::args_os()),
     };
     failure::exit_code(outcome)
 }

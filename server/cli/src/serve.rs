@@ -28,8 +28,12 @@ pub(crate) struct Arguments {
     /// Where the server keeps what must last; created when it is not there
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
-    /// Where clients connect (UDP) [default: [::]:4433, or as configured]
-    #[arg(long, value_name = "ADDR")]
+    // Not a comment of documentation, which would take the address for a link.
+    #[arg(
+        long,
+        value_name = "ADDR",
+        help = "Where clients connect (UDP) [default: [::]:4433, or as configured]"
+    )]
     listen: Option<SocketAddr>,
     /// Where operators connect (HTTP; keep it private) [default: 127.0.0.1:9443, or as configured]
     #[arg(long, value_name = "ADDR")]
@@ -49,9 +53,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let options = ServerOptions::new(arguments.data.clone(), config, credentials, Clock::system(), rng);
     let server =
         Box::pin(Server::start(options)).await.map_err(|error| Failure::failed(error.to_string()))?;
-    output::line(format!("listening on {} for clients", server.address()))?;
+    let (address, admin) = (server.address(), server.admin_address());
+    output::line(format!("listening on {address} for clients, on http://{admin} for operators"))?;
     if let Some(development) = &development {
-        for line in next_commands::lines(&arguments.data, &development.authority(), server.address()) {
+        for line in next_commands::lines(&arguments.data, &development.authority(), address) {
             output::line(line)?;
         }
     }

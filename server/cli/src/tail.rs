@@ -95,10 +95,7 @@ async fn follow(client: &Client, mut events: Events, arguments: &Arguments) -> R
 /// Says on standard error when the server is out of reach, once each time, and fails when it is so for good.
 fn tell(status: &Status, was_offline: &mut bool) -> Result<(), Failure> {
     match status {
-        Status::Ended { code: Some(code), reason } => {
-            Err(fulmar_client::ClientError::Ended { code: *code, message: reason.clone() }.into())
-        }
-        Status::Ended { code: None, reason } => Err(Failure::failed(reason.clone())),
+        Status::Ended { code, reason } => Err(Failure::ended(*code, reason)),
         Status::Offline { reason, .. } if !*was_offline => {
             *was_offline = true;
             output::note(format_args!("offline ({}); trying again", output::plain(reason)));

@@ -35,10 +35,11 @@ const REPLACED_SESSION_TIMEOUT: Duration = Duration::from_secs(5);
 /// Serves a connection until it ends; returns the code that it was closed with, if the client had not closed
 /// it before.
 pub(crate) async fn accept(shared: Arc<Shared>, connection: Connection) -> ErrorCode {
-    let code = match open(&shared, &connection).await {
+    // What opening needs is given back when it is done: most sessions are idle for most of their time.
+    let code = match Box::pin(open(&shared, &connection)).await {
         Ok((mut session, beginning)) => {
             let code = session.run(beginning).await;
-            session.finish(code).await;
+            Box::pin(session.finish(code)).await;
             code
         }
         Err(code) => {
@@ -75,6 +76,7 @@ async fn open(shared: &Arc<Shared>, connection: &Connection) -> Result<(Session,
         behind: VecDeque::new(),
         behind_more: false,
         tasks: JoinSet::new(),
+        streams_admitted: false,
         unanswered: Arc::new(Semaphore::new(UNANSWERED_BYTES_PER_SESSION_MAX)),
         send_lanes: super::send_lane::OpenLanes::default(),
         presence_generation: Generation::default(),

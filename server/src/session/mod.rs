@@ -38,7 +38,10 @@ use crate::{
     log::{Behind, Log, LogError},
     metrics::Metrics,
     store::Snapshot,
-    transport::frames::{FrameReader, ReadError, varint},
+    transport::{
+        frames::{FrameReader, ReadError, varint},
+        tuning,
+    },
 };
 
 pub(crate) use hello::accept;
@@ -77,6 +80,7 @@ pub(crate) struct Session {
     /// The inbox held more than `behind` does.
     behind_more: bool,
     tasks: JoinSet<Result<(), End>>,
+    streams_admitted: bool,
     /// Bytes of content that may be queued without an answer.
     unanswered: Arc<Semaphore>,
     /// Conversations with an open send lane.
@@ -218,6 +222,10 @@ impl Session {
             reader,
         };
         self.tasks.spawn(stream.serve());
+        if self.tasks.len() >= tuning::BUSY_STREAMS && !self.streams_admitted {
+            self.streams_admitted = true;
+            tuning::admit_streams(self.handle.connection());
+        }
         Ok(())
     }
 

@@ -72,9 +72,17 @@ pub(crate) fn transport() -> Arc<TransportConfig> {
     Arc::new(config)
 }
 
-/// Widens the limits for a session.
+/// Streams that a session has open when it is given more.
+pub(crate) const BUSY_STREAMS: usize = 8;
+
+/// Widens the window for a session.
 pub(crate) fn admit(connection: &Connection) {
+    connection.set_receive_window(VarInt::from_u32(RECEIVE_WINDOW_BYTES));
+}
+
+/// Permits a busy session all the streams it may have. An idle one does without: each stream permitted costs
+/// about 100 bytes, used or not.
+pub(crate) fn admit_streams(connection: &Connection) {
     let streams = u32::try_from(limits::BIDIRECTIONAL_STREAMS_MAX).unwrap_or(u32::MAX);
     connection.set_max_concurrent_bi_streams(VarInt::from_u32(streams));
-    connection.set_receive_window(VarInt::from_u32(RECEIVE_WINDOW_BYTES));
 }

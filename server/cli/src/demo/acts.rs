@@ -73,7 +73,7 @@ pub(super) async fn talk(
         percentile(&measured.received, 99),
     ))?;
     account.done(format_args!(
-        "each was on the server's disk before it was accepted: from send to accepted p50 {}, p99 {}",
+        "each was on disk before it was accepted: from send to accepted p50 {}, p99 {}",
         percentile(&measured.accepted, 50),
         percentile(&measured.accepted, 99),
     ))
@@ -213,8 +213,7 @@ pub(super) async fn darkness(world: &mut World, account: &Account, count: u64) -
     };
     let dark = DARKNESS.as_millis();
     account.done(format_args!(
-        "after {cut_after} of {count} messages the network dropped everything for {dark} ms, and came back \
-         from another port: {how}"
+        "{count} messages; after {cut_after} the network was cut for {dark} ms, then another port: {how}"
     ))
 }
 
@@ -234,7 +233,7 @@ pub(super) async fn death(world: &mut World, account: &Account, count: u64) -> R
             accepted.map_err(|_| Failure::failed("alice's phone: nothing was accepted in time"))??;
         world.ledger.accepted(&body, accepted.seq);
     }
-    world.phone.kill();
+    world.phone.kill().await;
     let mut answered = 1_u64;
     for (body, sending) in entered {
         if let Ok(accepted) = sending.await {

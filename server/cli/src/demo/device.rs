@@ -126,10 +126,12 @@ impl Device {
     }
 
     /// The app is gone, between one instruction and the next.
-    pub(super) fn kill(&mut self) {
-        if let Some(Running { client, runtime, .. }) = self.running.take() {
+    pub(super) async fn kill(&mut self) {
+        if let Some(Running { client, recorder, runtime }) = self.running.take() {
             runtime.shutdown_background();
             drop(client);
+            // What it wrote down in its last moment belongs before the restart.
+            let _ = tokio::time::timeout(STATE_FREE, recorder).await;
             self.seen.send_modify(|seen| seen.log.restarted());
         }
     }

@@ -4,7 +4,6 @@
 use bytes::Bytes;
 use fulmar_client::{Accepted, ClientError, Conversation, OutgoingMessage, Sending};
 use futures_util::stream::{FuturesOrdered, StreamExt as _};
-use tokio::task::coop::unconstrained;
 
 use super::account::Account;
 use super::ledger::Ledger;
@@ -52,27 +51,13 @@ impl Sender {
         count: u64,
         ledger: &mut Ledger,
     ) -> Result<Vec<(Bytes, Sending)>, Failure> {
-        let mut entering = FuturesOrdered::new();
-        let mut entered = Vec::new();
-        let mut left = count;
-        while left > 0 || !entering.is_empty() {
-            while left > 0 && entering.len() < UNDER_WAY_MAX {
-                left -= 1;
-                let body = self.next_body();
-                ledger.sent(self.conversation.id(), body.clone());
-                entering.push_back(enqueue(self.conversation.clone(), body));
-            }
-            if let Some(outcome) = unconstrained(entering.next()).await {
-                entered.push(outcome?);
-            }
+        let bodies: Vec<Bytes> = (0..count).map(|_| self.next_body()).collect();
+        for body in &bodies {
+            ledger.sent(self.conversation.id(), body.clone());
         }
-        Ok(entered)
+        let sendings = self.conversation.enqueue_all(bodies.iter().map(message)).await?;
+        Ok(bodies.into_iter().zip(sendings).collect())
     }
-}
-
-async fn enqueue(conversation: Conversation, body: Bytes) -> Result<(Bytes, Sending), ClientError> {
-    let sending = conversation.enqueue(message(&body)).await?;
-    Ok((body, sending))
 }
 
 async fn send(conversation: Conversation, body: Bytes) -> Result<(Bytes, Accepted), ClientError> {
@@ -102,7 +87,7 @@ pub(super) async fn send_all(
             ledger.sent(sender.conversation.id(), body.clone());
             under_way.push_back(send(sender.conversation.clone(), body));
         }
-        if let Some(outcome) = unconstrained(under_way.next()).await {
+        if let Some(outcome) = under_way.next().await {
             let (body, accepted) = outcome?;
             ledger.accepted(&body, accepted.seq);
             account.accepted();

@@ -4,10 +4,12 @@
 //! in the order of the lines all the same. A line that is refused for good does not stop those after it; the
 //! command has failed then, and says which lines were not accepted.
 
-use bytes::Bytes;
-use fulmar_client::{Accepted, Client, ClientError, Conversation};
+use std::time::Duration;
+
+use fulmar_client::{Accepted, Client, ClientError, Conversation, OutgoingMessage, Sending};
+use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesOrdered, StreamExt as _};
-use tokio::task::coop::unconstrained;
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::standard_input::{self, Line};
@@ -15,9 +17,10 @@ use super::{AcceptedLine, Arguments, is_final, offline_reason};
 use crate::failure::Failure;
 use crate::{output, signals};
 
-/// Sends under way. The client hands that many over to its outbox without making one of them wait, and only
-/// so do they enter it in the order in which they were made; on the wire are at most 64.
-const UNDER_WAY_MAX: usize = 192;
+/// Lines that are put into the outbox together; they share a sync of the state.
+const LINES_TOGETHER_MAX: usize = 64;
+/// Sends under way. Then no more lines are read; on the wire are at most 64.
+const UNDER_WAY_MAX: usize = 512;
 /// Numbers of lines that are named when they were not accepted; the others are counted.
 const NAMED_MAX: usize = 10;
 
@@ -32,59 +35,137 @@ struct Tally {
     first_cause: Option<String>,
 }
 
+/// Lines on their way into the outbox, by their numbers, and what becomes of them there.
+struct Entering {
+    numbers: Vec<u64>,
+    outcome: BoxFuture<'static, Result<Vec<Sending>, ClientError>>,
+}
+
+/// Everything that is under way.
+struct Pipeline {
+    conversation: Conversation,
+    lines: mpsc::Receiver<Line>,
+    is_open: bool,
+    entering: Option<Entering>,
+    sendings: FuturesOrdered<BoxFuture<'static, (u64, Result<Accepted, ClientError>)>>,
+    tally: Tally,
+    timeout: Duration,
+    deadline: Instant,
+    json: bool,
+}
+
 pub(super) async fn run(client: &Client, arguments: &Arguments) -> Result<(), Failure> {
-    let conversation = arguments.recipient.of(client)?;
-    let mut lines = standard_input::lines();
-    let mut tally = Tally::default();
-    let mut under_way = FuturesOrdered::new();
-    let mut is_open = true;
-    let mut deadline = Instant::now() + arguments.timeout;
+    let mut pipeline = Pipeline {
+        conversation: arguments.recipient.of(client)?,
+        lines: standard_input::lines(),
+        is_open: true,
+        entering: None,
+        sendings: FuturesOrdered::new(),
+        tally: Tally::default(),
+        timeout: arguments.timeout,
+        deadline: Instant::now() + arguments.timeout,
+        json: arguments.json,
+    };
     let interrupted = signals::interrupted();
     tokio::pin!(interrupted);
-    while is_open || !under_way.is_empty() {
+    while pipeline.is_open || pipeline.is_under_way() {
+        let (deadline, is_under_way) = (pipeline.deadline, pipeline.is_under_way());
         tokio::select! {
-            biased;
-            () = &mut interrupted => return Err(tally.unanswered("interrupted")),
-            // Without the runtime's budget a send could give way before it entered the outbox, and let
-            // the next one overtake it.
-            Some((number, outcome)) = unconstrained(under_way.next()) => {
-                deadline = Instant::now() + arguments.timeout;
-                match outcome {
-                    Ok(accepted) => tally.accept(&conversation, &accepted, arguments.json)?,
-                    Err(error) => {
-                        let is_final = is_final(&error);
-                        tally.refuse(number, &Failure::from(error).to_string());
-                        if is_final {
-                            break;
-                        }
-                    }
-                }
-            }
-            line = lines.recv(), if is_open && under_way.len() < UNDER_WAY_MAX => match line {
-                None => is_open = false,
-                Some(Line { number, body }) => {
-                    if under_way.is_empty() {
-                        deadline = Instant::now() + arguments.timeout;
-                    }
-                    tally.read += 1;
-                    match body {
-                        Ok(body) => under_way.push_back(send(conversation.clone(), number, body)),
-                        Err(fault) => tally.refuse(number, &fault.to_string()),
-                    }
-                }
+            () = &mut interrupted => return Err(pipeline.tally.unanswered("interrupted")),
+            is_over = pipeline.step() => if is_over? {
+                break;
             },
-            () = tokio::time::sleep_until(deadline), if !under_way.is_empty() => {
+            () = tokio::time::sleep_until(deadline), if is_under_way => {
                 let time = humantime::format_duration(arguments.timeout);
                 let cause = format!("nothing was accepted for {time}{}", offline_reason(client));
-                return Err(tally.unanswered(&cause));
+                return Err(pipeline.tally.unanswered(&cause));
             }
         }
     }
-    tally.finish(&conversation, arguments.json)
+    pipeline.tally.finish(&pipeline.conversation, arguments.json)
 }
 
-async fn send(conversation: Conversation, number: u64, body: Bytes) -> (u64, Result<Accepted, ClientError>) {
-    (number, conversation.send(standard_input::message(body)).await)
+impl Pipeline {
+    fn is_under_way(&self) -> bool {
+        self.entering.is_some() || !self.sendings.is_empty()
+    }
+
+    /// Waits until something happens, and takes it in. True when nothing more can succeed. Cancel-safe.
+    async fn step(&mut self) -> Result<bool, Failure> {
+        let mut read = Vec::new();
+        let has_room = self.entering.is_none() && self.sendings.len() < UNDER_WAY_MAX;
+        tokio::select! {
+            biased;
+            Some((number, outcome)) = self.sendings.next() => self.answered(number, outcome),
+            entered = entered(&mut self.entering) => Ok(self.entered(entered)),
+            count = self.lines.recv_many(&mut read, LINES_TOGETHER_MAX), if self.is_open && has_room => {
+                self.is_open = count > 0;
+                self.enter(read);
+                Ok(false)
+            }
+        }
+    }
+
+    /// Puts lines into the outbox.
+    fn enter(&mut self, read: Vec<Line>) {
+        if !self.is_under_way() {
+            self.deadline = Instant::now() + self.timeout;
+        }
+        let (mut numbers, mut messages): (Vec<u64>, Vec<OutgoingMessage>) = (Vec::new(), Vec::new());
+        for Line { number, body } in read {
+            self.tally.read += 1;
+            match body {
+                Ok(body) => {
+                    numbers.push(number);
+                    messages.push(standard_input::message(body));
+                }
+                Err(fault) => self.tally.refuse(number, &fault.to_string()),
+            }
+        }
+        if !numbers.is_empty() {
+            let conversation = self.conversation.clone();
+            let outcome = Box::pin(async move { conversation.enqueue_all(messages).await });
+            self.entering = Some(Entering { numbers, outcome });
+        }
+    }
+
+    fn entered(&mut self, entered: Result<Vec<Sending>, ClientError>) -> bool {
+        let numbers = self.entering.take().map(|entering| entering.numbers).unwrap_or_default();
+        match entered {
+            Ok(sendings) => {
+                for (number, sending) in numbers.into_iter().zip(sendings) {
+                    self.sendings.push_back(Box::pin(async move { (number, sending.await) }));
+                }
+                false
+            }
+            // The state or the session is gone.
+            Err(error) => {
+                let cause = Failure::from(error).to_string();
+                numbers.into_iter().for_each(|number| self.tally.refuse(number, &cause));
+                true
+            }
+        }
+    }
+
+    fn answered(&mut self, number: u64, outcome: Result<Accepted, ClientError>) -> Result<bool, Failure> {
+        self.deadline = Instant::now() + self.timeout;
+        match outcome {
+            Ok(accepted) => self.tally.accept(&self.conversation, &accepted, self.json).map(|()| false),
+            Err(error) => {
+                let is_over = is_final(&error);
+                self.tally.refuse(number, &Failure::from(error).to_string());
+                Ok(is_over)
+            }
+        }
+    }
+}
+
+/// What became of the lines that enter the outbox; waits for ever while there are none.
+async fn entered(entering: &mut Option<Entering>) -> Result<Vec<Sending>, ClientError> {
+    match entering {
+        Some(entering) => (&mut entering.outcome).await,
+        None => std::future::pending().await,
+    }
 }
 
 impl Tally {
