@@ -185,7 +185,7 @@ async fn nothing_passes_between_two_of_whom_one_blocks_the_other() {
 // FUL-DGRAM-18
 #[tokio::test]
 async fn who_is_offline_stays_hidden_from_those_they_block() {
-    let server = TestServer::start().await;
+    let mut server = TestServer::start().await;
     let (alice, mut lane, id) = founded(&server, &["bob", "carol"], HistoryPolicy::All).await;
     let (mut bob, carol) = (server.connect("bob", 1).await, server.connect("carol", 1).await);
     lane.send(&text("a")).await;
@@ -194,6 +194,12 @@ async fn who_is_offline_stays_hidden_from_those_they_block() {
     alice.block("bob", true).await.unwrap();
     alice.goodbye().await;
     server.until_metric("fulmar_sessions", 2.0).await;
+    bob.watch(&[id]).await;
+    assert_eq!(presence_until(&bob, "carol").await, ["carol"]);
+    // Nor does a server that has not met them since it started tell.
+    server.restart().await;
+    let mut bob = server.connect("bob", 1).await;
+    let _carol = server.connect("carol", 1).await;
     bob.watch(&[id]).await;
     assert_eq!(presence_until(&bob, "carol").await, ["carol"]);
 }
