@@ -4,8 +4,10 @@
 mod delivery;
 mod groups;
 mod history;
+mod marks;
 mod membership;
 mod messages;
+mod presence;
 mod redaction;
 mod session;
 

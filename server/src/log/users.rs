@@ -64,6 +64,22 @@ impl Log {
         revoked_before(&self.store.snapshot(), user).await
     }
 
+    /// Those of `others` who do not block `user`.
+    pub(crate) async fn not_blocking<'u>(
+        &self,
+        user: &UserId,
+        others: impl Iterator<Item = &'u UserId>,
+    ) -> Result<Vec<UserId>, LogError> {
+        let snapshot = self.store.snapshot();
+        let mut not_blocking = Vec::new();
+        for other in others {
+            if snapshot.get(&Key::block(other, user)).await?.is_none() {
+                not_blocking.push(other.clone());
+            }
+        }
+        Ok(not_blocking)
+    }
+
     /// Blocks or unblocks `other`. Answers once durable.
     pub(crate) async fn set_block(
         &self,

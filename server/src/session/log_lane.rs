@@ -84,6 +84,8 @@ struct Running {
     caught_up: bool,
     marks_sent: HashMap<UserId, UserMarks>,
     read_sent: Seq,
+    /// Entries of other users were sent since their marks were.
+    others_wrote: bool,
 }
 
 /// Counts an open lane for as long as it lives, however its task ends.
@@ -160,6 +162,7 @@ impl LogLane {
             caught_up: false,
             marks_sent: start.marks.iter().map(|marks| (marks.user.clone(), marks.clone())).collect(),
             read_sent: start.read.seq,
+            others_wrote: false,
             lane: self,
         };
         running.run(start).await
@@ -222,6 +225,10 @@ impl Running {
             if self.pump().await? {
                 idle_since = Instant::now();
                 self.lane.signal.set_active_at(self.lane.session.age());
+            }
+            if std::mem::take(&mut self.others_wrote) {
+                // Whoever writes has read: that is news to those who await it.
+                marks_due.get_or_insert(Instant::now() + MARKS_DEBOUNCE);
             }
             let watched = self.lane.session.is_watched(&self.lane.id);
             let removed = self.member.role.is_none();
@@ -315,6 +322,7 @@ impl Running {
             .encode(&mut own);
             return own.freeze();
         }
+        self.others_wrote |= entry.sender != identity.user;
         self.lane.metrics.entries_delivered.increment(1);
         if let Some(accepted) = entry.accepted.filter(|_| self.caught_up) {
             self.lane.metrics.accept_to_delivered_seconds.record(accepted.elapsed());

@@ -181,8 +181,10 @@ impl Session {
         self.tasks.spawn(lane.run());
     }
 
-    /// Reads the inbox again where more was behind, or more was new, than is remembered.
+    /// Takes in what it was woken for. Reads the inbox again where more was behind, or more was new, than is
+    /// remembered.
     async fn refill(&mut self) -> Result<(), End> {
+        self.show_changed().await?;
         if self.handle.take_overflow() {
             return self.find_behind(&self.shared.log.snapshot(), false).await;
         }
@@ -273,13 +275,27 @@ impl Session {
 
     /// Ends everything the session has running. Presence goes with it.
     async fn finish(mut self, code: End) {
-        self.shared.hub.presence.set(&self.handle, PresenceState::Offline, self.shared.log.now());
+        let presence = &self.shared.hub.presence;
+        if said_goodbye(self.handle.connection()) {
+            presence.set(&self.handle, PresenceState::Offline, self.shared.log.now());
+        } else {
+            presence.leave(&self.handle);
+        }
         self.unwatch();
         self.shared.hub.unregister(&self.handle);
         self.tasks.shutdown().await;
         self.handle.set_finished();
         self.handle.connection().close(varint(code), code.name().as_bytes());
     }
+}
+
+/// Whether the client left on purpose.
+fn said_goodbye(connection: &quinn::Connection) -> bool {
+    let no_error = varint(ErrorCode::NoError);
+    matches!(
+        connection.close_reason(),
+        Some(quinn::ConnectionError::ApplicationClosed(close)) if close.error_code == no_error
+    )
 }
 
 /// What ends the connection when reading fails: the peer's breach, or its own wish.
