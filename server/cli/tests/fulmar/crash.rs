@@ -41,6 +41,7 @@ fn now_in_ms() -> u64 {
 
 /// FUL-SEND: what was answered with Accepted is durable, and appears once, however often it was sent.
 #[test]
+#[expect(clippy::print_stdout, reason = "a failure must show its seed")]
 fn every_accepted_message_survives_a_killed_server_once_and_in_order() {
     let seed = seed();
     println!("FULMAR_CRASH_SEED={seed}");
