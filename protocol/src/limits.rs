@@ -35,8 +35,8 @@ pub const UNANSWERED_SENDS_MAX: usize = 64;
 pub const CONFIRM_CONVERSATIONS_MAX: usize = 128;
 /// Ranges: per cursor; a device that has more joins the two that lie closest.
 pub const SKIPPED_RANGES_MAX: usize = 16;
-/// Conversations: on screen at once.
-pub const WATCHED_CONVERSATIONS_MAX: usize = 64;
+/// Conversations: on screen at once. Fewer than lanes, so that news of others finds one.
+pub const WATCHED_CONVERSATIONS_MAX: usize = 48;
 /// Entries: per conversation, to a device that is behind; older ones are skipped.
 pub const BACKLOG_ENTRIES_MAX: usize = 1_000;
 /// Entries: in one page of history.

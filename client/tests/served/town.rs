@@ -57,7 +57,7 @@ impl Town {
         let credentials = self.development.credentials();
         let (clock, rng) = (Clock::system(), Rng::from_os().unwrap());
         let data = self.folder.path().to_owned();
-        let server = Server::start(ServerOptions { data, config, credentials, clock, rng }).await.unwrap();
+        let server = Server::start(ServerOptions::new(data, config, credentials, clock, rng)).await.unwrap();
         self.address = server.address();
         self.server = Some(server);
     }

@@ -255,14 +255,16 @@ impl LogLane {
 
     /// Takes in frames until the lane ends, and says how.
     pub async fn end(&mut self) -> StreamEnd {
-        within("the end of a lane", async {
-            loop {
-                if let Err(end) = self.step().await {
-                    return end;
-                }
+        within("the end of a lane", self.end_at_last()).await
+    }
+
+    /// As `end`, however long it takes.
+    pub async fn end_at_last(&mut self) -> StreamEnd {
+        loop {
+            if let Err(end) = self.step().await {
+                return end;
             }
-        })
-        .await
+        }
     }
 
     /// Wants no more of it.

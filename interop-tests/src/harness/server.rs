@@ -153,6 +153,16 @@ impl TestServer {
         .await;
     }
 
+    /// Waits until a figure of the metrics has reached this value.
+    pub async fn until_metric_at_least(&self, name: &str, value: f64) {
+        within(&format!("{name} to reach {value}"), async {
+            while self.metric(name) < value {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        })
+        .await;
+    }
+
     /// A token for a user.
     pub fn token(&self, name: &str) -> String {
         self.token_for(name, TOKEN_TTL)

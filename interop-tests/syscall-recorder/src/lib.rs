@@ -8,7 +8,7 @@
 //!   trace as an acknowledgement.
 //!
 //! With `FULMAR_RECORD_SPACE`, writes below the root fail as on a full disk after that many bytes. With
-//! `FULMAR_RECORD_STOP_AFTER`, the process ends at once after that many records, as if it was killed.
+//! `FULMAR_RECORD_SYNCS`, the sync of that number fails. With `FULMAR_RECORD_STOP_AFTER`, the process ends at once after that many records, as if it was killed.
 //!
 //! Invariants:
 //! - Operations that change something are recorded under one lock together with being done, so the trace has

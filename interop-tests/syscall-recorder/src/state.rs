@@ -20,6 +20,8 @@ pub(crate) struct Recorder {
     next_sync: u64,
     /// Bytes that may still be written.
     space: u64,
+    /// Syncs until one fails.
+    syncs: u64,
     /// Records until the process is ended.
     stop_after: u64,
 }
@@ -81,6 +83,7 @@ impl Recorder {
             trace,
             next_sync: 0,
             space: limit("FULMAR_RECORD_SPACE"),
+            syncs: limit("FULMAR_RECORD_SYNCS"),
             stop_after: limit("FULMAR_RECORD_STOP_AFTER"),
         };
         recorder.find_below(root)?;
@@ -152,6 +155,13 @@ impl Recorder {
     pub(crate) fn next_sync(&mut self) -> u64 {
         self.next_sync += 1;
         self.next_sync
+    }
+
+    /// Whether a sync succeeds.
+    pub(crate) fn end_sync(&mut self) -> bool {
+        self.syncs = self.syncs.wrapping_sub(1);
+        // Only one fails: those after it succeed, as they do in truth, though what it lost stays lost.
+        self.syncs != 0
     }
 }
 

@@ -167,7 +167,7 @@ fn nothing_acknowledged_is_lost() {
     assert!(made(&trace, is_table) >= 4, "too few tables were written");
 }
 
-/// `FULMAR_SEEDS=0..1000` looks further than the usual run.
+/// `FULMAR_SEEDS=0..1000` looks further than the usual run, and `FULMAR_KEEP=FOLDER` keeps what was found there.
 fn seeds() -> Range<u64> {
     let Ok(seeds) = std::env::var("FULMAR_SEEDS") else { return 0..6 };
     let (first, last) = seeds.split_once("..").expect("FULMAR_SEEDS is FIRST..LAST");
@@ -244,5 +244,16 @@ fn a_full_disk_loses_nothing() {
             );
             assert_eq!(checked, Ok(()), "full after {space} bytes, {survival:?} survived");
         }
+    }
+}
+
+/// After a sync that failed, the next process sees what was not written, and the system says that it is. That
+/// process is given time to build on it before the power is cut.
+#[test]
+fn a_failed_sync_loses_nothing_afterwards() {
+    for failing_sync in seeds().map(|seed| 5 + seed * 19 % 240) {
+        let plan = Plan { failing_sync: Some(failing_sync), ..Plan::small(1000) };
+        println!("sync {failing_sync} fails");
+        assert_survives(&[plan, Plan::small(60)], 40);
     }
 }

@@ -1,7 +1,14 @@
 //! The whole server over real sockets, with a client that speaks frames by itself.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
+mod delivery;
+mod groups;
+mod history;
+mod marks;
+mod membership;
 mod messages;
+mod presence;
+mod redaction;
 mod session;
 
 use std::time::Duration;

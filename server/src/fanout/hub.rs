@@ -132,6 +132,7 @@ impl Hub {
             self.presence.set(&session, session.presence_now(), now);
             behind += session.lanes_behind();
         }
+        self.presence.sweep(now);
         self.metrics.log_lanes_behind.set(f64::from(u32::try_from(behind).unwrap_or(u32::MAX)));
     }
 

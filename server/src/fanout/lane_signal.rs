@@ -53,7 +53,7 @@ impl LaneSignal {
         }
     }
 
-    pub(crate) fn set_caught_up(&self) {
+    pub(super) fn set_caught_up(&self) {
         self.caught_up.store(1, Ordering::Release);
     }
 

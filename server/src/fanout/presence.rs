@@ -1,9 +1,11 @@
 //! Presence: who is online, as far as others may know. In memory only.
 //!
-//! A user's state is the best of their sessions'. A watcher is a session that has them on screen and may
-//! see them; each change goes to the watchers as a datagram, and sessions renew what they watch, so that
-//! one that was lost is made up for. Records stay while somebody is online or watches; then, at most
-//! `FORGOTTEN_MAX` of those gone last are kept for their "last seen".
+//! A user's state is the best of their devices'. A device that left without a goodbye keeps its state until
+//! its client has been silent for `OFFLINE_AFTER`, so that one that comes back at once was never away. A
+//! watcher is a session that has the user on screen and may see them; it is told that the state changed, and
+//! sends it as a datagram if it may still show it. Sessions renew what they watch, so that a datagram that
+//! was lost is made up for. Records stay while somebody is online or watches; then, at most
+//! `LAST_SEEN_USERS_MAX` of those gone last are kept for their "last seen".
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -11,19 +13,34 @@ use std::{
 };
 
 use fulmar_protocol::{
-    Datagram, Generation, Presence as PresenceDatagram, PresenceState, SessionNumber, TimestampMs, UserId,
-    limits::PRESENCE_TTL,
+    Datagram, DeviceId, Generation, Presence as PresenceDatagram, PresenceState, SessionNumber, TimestampMs,
+    UserId, limits::PRESENCE_TTL,
 };
 use parking_lot::Mutex;
+use tokio::time::Instant;
 
 use super::SessionHandle;
 
 /// Users remembered after they went offline with nobody watching.
 const LAST_SEEN_USERS_MAX: usize = 100_000;
 
+/// A device that is there, or left without a goodbye a moment ago.
+struct Device {
+    session: SessionNumber,
+    state: PresenceState,
+}
+
+/// A device that left without a goodbye.
+struct Leaving {
+    at: Instant,
+    user: UserId,
+    device: DeviceId,
+    session: SessionNumber,
+}
+
 #[derive(Default)]
 struct Record {
-    sessions: HashMap<SessionNumber, PresenceState>,
+    devices: HashMap<DeviceId, Device>,
     watchers: HashMap<SessionNumber, Arc<SessionHandle>>,
     last_seen: Option<TimestampMs>,
     /// Users who must not see this one.
@@ -33,10 +50,10 @@ struct Record {
 
 impl Record {
     fn state(&self) -> PresenceState {
-        let states = || self.sessions.values();
-        if states().any(|state| *state == PresenceState::Online) {
+        let states = || self.devices.values().map(|device| device.state);
+        if states().any(|state| state == PresenceState::Online) {
             PresenceState::Online
-        } else if states().any(|state| *state == PresenceState::Away) {
+        } else if states().any(|state| state == PresenceState::Away) {
             PresenceState::Away
         } else {
             PresenceState::Offline
@@ -47,6 +64,8 @@ impl Record {
 #[derive(Default)]
 struct State {
     users: HashMap<UserId, Record>,
+    /// In no order; bounded by the sessions that end within `OFFLINE_AFTER`.
+    leaving: Vec<Leaving>,
     /// Offline and not watched, the one gone first in front. May hold users who came back.
     gone: VecDeque<UserId>,
     generation: u64,
@@ -59,28 +78,50 @@ pub(crate) struct Presence {
 }
 
 impl Presence {
-    /// A session's own state; `Offline` when it ended or vanished.
+    /// A session's own state; `Offline` when it ended with a goodbye, or its client fell silent.
     pub(crate) fn set(&self, session: &SessionHandle, state: PresenceState, now: TimestampMs) {
         let identity = &session.identity;
         let mut all = self.state.lock();
-        let record = all.users.entry(identity.user.clone()).or_default();
         if state == PresenceState::Offline {
-            if record.sessions.remove(&identity.number).is_none() {
-                return;
-            }
-        } else {
-            if record.sessions.is_empty() {
-                record.blocked = HashSet::clone(&session.blocked());
-            }
-            record.sessions.insert(identity.number, state);
+            all.remove(&identity.user, &identity.device, identity.number, now);
+            return;
         }
+        let record = all.users.entry(identity.user.clone()).or_default();
+        if record.devices.get(&identity.device).is_some_and(|known| known.session > identity.number) {
+            // The device has a newer session.
+            return;
+        }
+        if record.devices.is_empty() {
+            record.blocked = HashSet::clone(&session.blocked());
+        }
+        record.devices.insert(identity.device, Device { session: identity.number, state });
         record.last_seen = Some(now);
         all.publish(&identity.user);
-        all.forget_if_gone(&identity.user);
     }
 
-    /// Makes `session` a watcher of exactly these users, of whom `before` were watched until now, and sends
-    /// what is known of them.
+    /// The session ended without a goodbye: its device may be back in a moment.
+    pub(crate) fn leave(&self, session: &SessionHandle) {
+        let identity = &session.identity;
+        let leaving = Leaving {
+            at: session.offline_at(),
+            user: identity.user.clone(),
+            device: identity.device,
+            session: identity.number,
+        };
+        self.state.lock().leaving.push(leaving);
+    }
+
+    /// Takes those for offline whose time is over.
+    pub(super) fn sweep(&self, now: TimestampMs) {
+        let mut all = self.state.lock();
+        let moment = Instant::now();
+        let gone: Vec<_> = all.leaving.extract_if(.., |leaving| leaving.at <= moment).collect();
+        for Leaving { user, device, session, .. } in gone {
+            all.remove(&user, &device, session, now);
+        }
+    }
+
+    /// Makes `session` a watcher of exactly these users, of whom `before` were watched until now.
     pub(crate) fn watch(
         &self,
         session: &Arc<SessionHandle>,
@@ -95,8 +136,15 @@ impl Presence {
             }
             all.forget_if_gone(user);
         }
-        for user in users {
+        for user in users.difference(before) {
             all.users.entry(user.clone()).or_default().watchers.insert(number, Arc::clone(session));
+        }
+    }
+
+    /// Sends what is known of these users to a session that may see them.
+    pub(crate) fn show<'u>(&self, users: impl Iterator<Item = &'u UserId>, session: &SessionHandle) {
+        let mut all = self.state.lock();
+        for user in users {
             all.show(user, session);
         }
     }
@@ -122,17 +170,23 @@ impl Presence {
 }
 
 impl State {
-    /// Tells the watchers if the user's state is another than the one shown last.
+    fn remove(&mut self, user: &UserId, device: &DeviceId, session: SessionNumber, now: TimestampMs) {
+        let Some(record) = self.users.get_mut(user) else { return };
+        if record.devices.get(device).is_none_or(|known| known.session != session) {
+            return;
+        }
+        record.devices.remove(device);
+        record.last_seen = Some(now);
+        self.publish(user);
+        self.forget_if_gone(user);
+    }
+
+    /// Tells the watchers if the user's state is another than the one told last.
     fn publish(&mut self, user: &UserId) {
         let Some(record) = self.users.get_mut(user) else { return };
         let state = record.state();
-        if record.shown == Some(state) {
-            return;
-        }
-        record.shown = Some(state);
-        let watchers: Vec<_> = record.watchers.values().cloned().collect();
-        for watcher in watchers {
-            self.show(user, &watcher);
+        if record.shown.replace(state) != Some(state) {
+            record.watchers.values().for_each(|watcher| watcher.tell_presence(user));
         }
     }
 
@@ -153,7 +207,7 @@ impl State {
     }
 
     fn forget_if_gone(&mut self, user: &UserId) {
-        let gone = |record: &Record| record.sessions.is_empty() && record.watchers.is_empty();
+        let gone = |record: &Record| record.devices.is_empty() && record.watchers.is_empty();
         if self.users.get(user).is_some_and(gone) {
             self.gone.push_back(user.clone());
         }

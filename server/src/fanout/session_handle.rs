@@ -4,6 +4,8 @@
 //! that lane; otherwise the conversation is queued until the session opens one. Both are decided under one
 //! lock, so that no news falls between a lane that closes and the next.
 
+mod presence;
+
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     sync::{
@@ -14,8 +16,8 @@ use std::{
 };
 
 use fulmar_protocol::{
-    ConversationId, Datagram, DeviceId, DeviceTag, ErrorCode, PresenceState, Rate, Seq, SessionNumber,
-    SoftwareName, TimestampMs, TokenBucket, UserId, limits::OFFLINE_AFTER,
+    ConversationId, DeviceId, DeviceTag, ErrorCode, PresenceState, Rate, Seq, SessionNumber, SoftwareName,
+    TimestampMs, TokenBucket, UserId,
 };
 use parking_lot::Mutex;
 use tokio::{sync::Notify, time::Instant};
@@ -66,6 +68,8 @@ struct State {
     /// Packets received when last looked, and when that was last another number.
     packets_received: u64,
     heard_at: Option<Instant>,
+    /// Watched users whose state changed and was not shown yet.
+    presence_due: HashSet<UserId>,
 }
 
 /// See the module.
@@ -212,6 +216,20 @@ impl SessionHandle {
         has_room(&self.state.lock(), lanes_max) && self.lanes_behind() < backlog_lanes_max
     }
 
+    /// A lane has reached the head: another one may carry a backlog.
+    pub(crate) fn caught_up(&self, lane: &LaneSignal) {
+        lane.set_caught_up();
+        self.wake.notify_one();
+    }
+
+    /// Asks an idle lane to end, where a backlog waits and all lanes are in use.
+    pub(crate) fn make_room_for_backlog(&self, backlog_lanes_max: usize, lanes_max: usize) {
+        let full = self.state.lock().lanes.len() >= lanes_max;
+        if full && self.lanes_behind() < backlog_lanes_max {
+            retire_one(&self.state.lock());
+        }
+    }
+
     /// Takes a lane off the list, unless it has news that it has not seen. `force`: it ends regardless, and
     /// unseen news opens another.
     pub(crate) fn close_lane(&self, conversation: ConversationId, force: bool) -> bool {
@@ -324,39 +342,6 @@ impl SessionHandle {
             set.remove(user);
         }
         state.blocked = Arc::new(set);
-    }
-
-    /// Notes what the client says of itself.
-    pub(crate) fn set_presence(&self, presence: PresenceState) {
-        self.state.lock().presence = Some(presence);
-    }
-
-    /// The session's presence as far as its packets bear it out: `Offline` when none came for
-    /// `OFFLINE_AFTER`, however long the connection still lasts.
-    pub(super) fn presence_now(&self) -> PresenceState {
-        let packets = self.connection.stats().udp_rx.datagrams;
-        let mut state = self.state.lock();
-        let now = Instant::now();
-        if state.packets_received != packets {
-            state.packets_received = packets;
-            state.heard_at = Some(now);
-        }
-        let vanished = state.heard_at.is_some_and(|heard| now.duration_since(heard) >= OFFLINE_AFTER);
-        if vanished { PresenceState::Offline } else { state.presence.unwrap_or(PresenceState::Online) }
-    }
-
-    /// Sends a datagram if the budget allows it. Those that do not fit are dropped: they are renewed.
-    pub(crate) fn send_datagram(&self, datagram: &Datagram) {
-        let bytes = datagram.encode();
-        let cost = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        if self.datagrams.lock().take(cost, self.age()).is_err() {
-            self.metrics.datagrams_dropped.increment(1);
-            return;
-        }
-        // The peer takes no datagrams, the path's MTU is too small, or the connection is gone.
-        if self.connection.send_datagram(bytes).is_err() {
-            self.metrics.datagrams_dropped.increment(1);
-        }
     }
 }
 

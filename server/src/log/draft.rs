@@ -42,6 +42,7 @@ pub(crate) struct Draft<'t> {
     limits: &'t Limits,
     entries: Vec<StoredEntry>,
     redacted: Vec<StoredEntry>,
+    joined: BTreeSet<UserId>,
     departed: BTreeSet<UserId>,
     read_marks: BTreeMap<UserId, ReadMarkRow>,
     stored_bytes: BTreeMap<UserId, u64>,
@@ -65,6 +66,7 @@ impl<'t> Draft<'t> {
             limits,
             entries: Vec::new(),
             redacted: Vec::new(),
+            joined: BTreeSet::new(),
             departed: BTreeSet::new(),
             read_marks: BTreeMap::new(),
             stored_bytes: BTreeMap::new(),
@@ -124,6 +126,7 @@ impl<'t> Draft<'t> {
                 self.join(sender, Role::Member, Seq::FIRST).await?;
                 self.join(peer, Role::Member, Seq::FIRST).await?;
             }
+            (_, Some(_)) => return Ok(Err(ErrorCode::TargetNotFound)),
             _ => return Ok(Err(ErrorCode::ConversationNotFound)),
         }
         Ok(Ok(self.push(request, content).await?))
@@ -165,10 +168,7 @@ impl<'t> Draft<'t> {
         }
         match content {
             Content::Message(message) => match message.reply_to {
-                Some(target) => match self.visible_target(sender, target).await? {
-                    Ok(target) => Ok(still_a_message(&target)),
-                    Err(code) => Ok(Err(code)),
-                },
+                Some(target) => Ok(self.visible_target(sender, target).await?.map(|_| ())),
                 None => Ok(Ok(())),
             },
             Content::Edit(edit) => self.judge_edit(sender, edit).await,
@@ -301,11 +301,11 @@ impl<'t> Draft<'t> {
         // Whoever writes has read what stands above (and does not count their own as unread).
         let mark = ReadMarkRow { seq, ordinal: self.head.ordinal };
         self.read_marks.insert(sender.user.clone(), mark);
-        if is_message && self.roster.role(&sender.user).is_some() && !self.roster.wrote(&sender.user) {
-            if let Some(mut member) = self.member(&sender.user).await? {
-                member.wrote = true;
-                self.set_member(&sender.user, &member)?;
-            }
+        let first_message =
+            is_message && self.roster.role(&sender.user).is_some() && !self.roster.wrote(&sender.user);
+        if first_message && let Some(mut member) = self.member(&sender.user).await? {
+            member.wrote = true;
+            self.set_member(&sender.user, &member)?;
         }
         Ok(seq)
     }
@@ -360,11 +360,9 @@ impl<'t> Draft<'t> {
         let was_large = self.head.large;
         self.head.large |= self.roster.members.len() > FAN_OUT_MEMBERS_MAX;
         let row = InboxRow { large: self.head.large, seq: self.head.seq, at: self.head.at };
-        let changed_members = self.entries.iter().any(|entry| {
-            matches!(Content::decode(&entry.content), Ok(Content::AddMembers(_) | Content::CreateGroup(_)))
-        });
-        let current = self.roster.members.keys().filter(|_| !was_large || changed_members);
-        for user in current.chain(&self.departed) {
+        let everybody = self.roster.members.keys().filter(|_| !was_large);
+        let newcomers = self.joined.iter().filter(|_| was_large);
+        for user in everybody.chain(newcomers).chain(&self.departed) {
             self.transaction.byte_max(&Key::inbox(user, &self.id), row.encode());
         }
         Ok(())

@@ -13,7 +13,10 @@ use super::{
     marks,
     read::Read,
 };
-use crate::rows::{InboxRow, Key, conversation_at_end};
+use crate::{
+    rows::{InboxRow, Key, conversation_at_end},
+    store::Snapshot,
+};
 
 /// Inbox rows in one read of the store.
 const ROWS_PER_READ: usize = 256;
@@ -24,6 +27,8 @@ pub(crate) struct Behind {
     /// First, so that the newest sorts last.
     pub(crate) at: TimestampMs,
     pub(crate) conversation: ConversationId,
+    /// How far it reaches.
+    pub(crate) seq: Seq,
 }
 
 /// What is said of a conversation, but for its members.
@@ -36,27 +41,27 @@ pub(crate) struct RosterSummary {
 }
 
 impl Log {
-    /// Conversations in which this device is behind, newest first, at most `limit`; and whether there are
+    /// Conversations in which this device was behind at one moment, newest first, at most `limit`; and whether there are
     /// more than that.
     pub(crate) async fn behind(
         &self,
+        snapshot: &Snapshot,
         user: &UserId,
         device: &DeviceId,
         limit: usize,
     ) -> Result<(Vec<Behind>, bool), LogError> {
-        let snapshot = self.store.snapshot();
         let mut behind = Vec::new();
         let mut after = None;
         loop {
-            let rows = Read::range(&snapshot, &Key::inbox_after(user, after.as_ref()), ROWS_PER_READ).await?;
+            let rows = Read::range(snapshot, &Key::inbox_after(user, after.as_ref()), ROWS_PER_READ).await?;
             let complete = rows.len() < ROWS_PER_READ;
-            let cursors = cursors(&snapshot, user, device, after.as_ref(), rows.last()).await?;
+            let cursors = cursors(snapshot, user, device, after.as_ref(), rows.last()).await?;
             for (key, value) in &rows {
                 let id = conversation_at_end(key).ok_or(LogError::malformed_key("inbox"))?;
                 after = Some(id);
-                let (seq, at) = reach(&snapshot, user, &id, InboxRow::decode(value)?).await?;
+                let (seq, at) = reach(snapshot, user, &id, InboxRow::decode(value)?).await?;
                 if seq > cursors.get(&id).copied().unwrap_or(Seq::ZERO) {
-                    behind.push(Behind { at, conversation: id });
+                    behind.push(Behind { at, conversation: id, seq });
                 }
             }
             if complete {
@@ -79,7 +84,11 @@ impl Log {
         limit: usize,
     ) -> Result<(Vec<InboxItem>, Option<ConversationId>), LogError> {
         let snapshot = self.store.snapshot();
-        let rows = Read::range(&snapshot, &Key::inbox_after(user, after.as_ref()), limit).await?;
+        // One more, to know whether there is a next page.
+        let range = Key::inbox_after(user, after.as_ref());
+        let mut rows = Read::range(&snapshot, &range, limit.saturating_add(1)).await?;
+        let more = rows.len() > limit;
+        rows.truncate(limit);
         let cursors = cursors(&snapshot, user, device, after.as_ref(), rows.last()).await?;
         let mut items = Vec::with_capacity(rows.len());
         let mut last = None;
@@ -103,7 +112,7 @@ impl Log {
                 cursor_seq: cursors.get(&id).copied().unwrap_or(Seq::ZERO),
             });
         }
-        Ok((items, last.filter(|_| rows.len() == limit)))
+        Ok((items, last.filter(|_| more)))
     }
 
     /// Who is in the conversation, for one who may read it. A former member sees it without members.

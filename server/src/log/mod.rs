@@ -42,7 +42,7 @@ use crate::{
     limits::Limits,
     metrics::Metrics,
     rows::{Head, Key, RowError},
-    store::{RunError, Store, StoreError},
+    store::{RunError, Snapshot, Store, StoreError},
 };
 
 /// Why the log could not do as asked. Refusals are not among them: those are answers.
@@ -155,36 +155,59 @@ impl Log {
 
     async fn run_batches(&self, conversation: &Arc<Conversation>) {
         while let Some(batch) = conversation.next_batch() {
-            let started = tokio::time::Instant::now();
-            let (requests, answers): (Vec<_>, Vec<_>) =
-                batch.into_iter().map(|send| (send.request, (send.answer, send._room))).unzip();
-            let lanes: Vec<_> = requests.iter().map(|request| Arc::clone(&request.lane)).collect();
-            let result = self.append(conversation, requests).await;
-            self.metrics.append_batch_seconds.record(started.elapsed());
-            match result {
-                Ok(appended) => {
-                    self.count(&appended);
-                    conversation.publish(&appended);
-                    for (lane, outcome) in lanes.iter().zip(&appended.outcomes) {
-                        if matches!(outcome, SendOutcome::Refused { code: ErrorCode::ClientSeqReused, .. }) {
-                            lane.set_reused();
-                        }
-                    }
-                    for ((answer, _room), outcome) in answers.into_iter().zip(&appended.outcomes) {
-                        // Nobody waits any more when the session ended: the client will ask again.
-                        let _ = answer.send(Ok(outcome.clone()));
-                    }
-                    if !appended.entries.is_empty() {
-                        let told = appended.roster.members.keys().chain(&appended.departed);
-                        told.for_each(|user| self.listeners.tell(user, conversation.id, News::Head));
+            // Halves of a batch that was too large for one transaction; the first comes out first.
+            let mut parts = vec![batch];
+            while let Some(part) = parts.pop() {
+                parts.extend(self.run_batch(conversation, part).await.into_iter().flatten());
+            }
+        }
+    }
+
+    /// Appends a batch and answers it; or gives it back in two parts, the second first, when together it is
+    /// too large for one transaction.
+    async fn run_batch(
+        &self,
+        conversation: &Arc<Conversation>,
+        batch: Vec<PendingSend>,
+    ) -> Option<[Vec<PendingSend>; 2]> {
+        let started = tokio::time::Instant::now();
+        let (requests, answers): (Vec<_>, Vec<_>) =
+            batch.into_iter().map(|send| (send.request, (send.answer, send._room))).unzip();
+        let requests: Arc<[SendRequest]> = requests.into();
+        let result = self.append(conversation, Arc::clone(&requests)).await;
+        self.metrics.append_batch_seconds.record(started.elapsed());
+        match result {
+            Ok(appended) => {
+                self.count(&appended);
+                conversation.publish(&appended);
+                for (request, outcome) in requests.iter().zip(&appended.outcomes) {
+                    if matches!(outcome, SendOutcome::Refused { code: ErrorCode::ClientSeqReused, .. }) {
+                        request.lane.set_reused();
                     }
                 }
-                Err(error) => {
-                    tracing::warn!(conversation = %conversation.id, %error, "an append failed");
-                    for (answer, _room) in answers {
-                        let _ = answer.send(Err(error.clone()));
-                    }
+                for ((answer, _room), outcome) in answers.into_iter().zip(&appended.outcomes) {
+                    // Nobody waits any more when the session ended: the client will ask again.
+                    let _ = answer.send(Ok(outcome.clone()));
                 }
+                if !appended.entries.is_empty() {
+                    let told = appended.roster.members.keys().chain(&appended.departed);
+                    told.for_each(|user| self.listeners.tell(user, conversation.id, News::Head));
+                }
+                None
+            }
+            Err(LogError::Store(StoreError::TransactionTooLarge)) if answers.len() > 1 => {
+                let again = requests.iter().cloned().zip(answers);
+                let mut first: Vec<_> =
+                    again.map(|(request, (answer, _room))| PendingSend { request, answer, _room }).collect();
+                let second = first.split_off(first.len() / 2);
+                Some([second, first])
+            }
+            Err(error) => {
+                tracing::warn!(conversation = %conversation.id, %error, "an append failed");
+                for (answer, _room) in answers {
+                    let _ = answer.send(Err(error.clone()));
+                }
+                None
             }
         }
     }
@@ -203,13 +226,12 @@ impl Log {
     async fn append(
         &self,
         conversation: &Conversation,
-        requests: Vec<SendRequest>,
+        requests: Arc<[SendRequest]>,
     ) -> Result<append::Appended, LogError> {
         let id = conversation.id;
         let cached = conversation.cached_roster();
         let now = self.clock.now();
         let limits = Arc::clone(&self.limits);
-        let requests: Arc<[SendRequest]> = requests.into();
         let appended = self
             .store
             .run(move |transaction| {
@@ -220,6 +242,11 @@ impl Log {
             })
             .await?;
         Ok(appended)
+    }
+
+    /// The newest durable state, to read from later.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        self.store.snapshot()
     }
 
     /// The head, as of the newest durable state.

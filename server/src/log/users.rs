@@ -42,10 +42,10 @@ impl Log {
             .await?)
     }
 
-    /// Refuses the user's tokens issued up to now. Tokens tell the time in whole seconds, so the time is
-    /// rounded up to one.
+    /// Refuses the user's tokens issued up to now. Tokens tell the time in whole seconds, so the second
+    /// that has begun is refused too.
     pub(crate) async fn revoke(&self, user: &UserId) -> Result<TimestampMs, LogError> {
-        let before = TimestampMs::new(self.clock.now().get().div_ceil(1_000).saturating_mul(1_000));
+        let before = TimestampMs::new(self.clock.now().get());
         let key = Key::revoked_before(user);
         self.store
             .run(move |transaction| {
@@ -62,6 +62,22 @@ impl Log {
     /// Tokens of this user issued at or before this time are refused.
     pub(crate) async fn revoked_before(&self, user: &UserId) -> Result<Option<TimestampMs>, LogError> {
         revoked_before(&self.store.snapshot(), user).await
+    }
+
+    /// Those of `others` who do not block `user`.
+    pub(crate) async fn not_blocking<'u>(
+        &self,
+        user: &UserId,
+        others: impl Iterator<Item = &'u UserId>,
+    ) -> Result<Vec<UserId>, LogError> {
+        let snapshot = self.store.snapshot();
+        let mut not_blocking = Vec::new();
+        for other in others {
+            if snapshot.get(&Key::block(other, user)).await?.is_none() {
+                not_blocking.push(other.clone());
+            }
+        }
+        Ok(not_blocking)
     }
 
     /// Blocks or unblocks `other`. Answers once durable.
@@ -163,7 +179,8 @@ async fn make_room(
         Some((device, seen)) if now.get().saturating_sub(seen) > DEVICE_FORGOTTEN_AFTER_MS => {
             transaction.clear(&Key::user_device(user, &device));
             transaction.clear(&Key::device(&device));
-            Ok(transaction.clear_range(Key::cursors(user, &device)))
+            transaction.clear_range(Key::cursors(user, &device));
+            Ok(())
         }
         _ => Err(LogError::Refused(ErrorCode::TooManyDevices)),
     }
@@ -203,5 +220,6 @@ async fn set_block(
         head.second_blocks = blocked;
     }
     head.roster_version += 1;
-    Ok(transaction.set(&head_key, head.encode()))
+    transaction.set(&head_key, head.encode());
+    Ok(())
 }

@@ -22,6 +22,7 @@ use crate::{
     auth::Identity,
     fanout::{Newcomer, Registered, SessionHandle},
     limits::UNANSWERED_BYTES_PER_SESSION_MAX,
+    store::Snapshot,
     transport::{
         frames::{FrameReader, varint},
         tuning,
@@ -36,8 +37,8 @@ const REPLACED_SESSION_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) async fn accept(shared: Arc<Shared>, connection: Connection) -> ErrorCode {
     // What opening needs is given back when it is done: most sessions are idle for most of their time.
     let code = match Box::pin(open(&shared, &connection)).await {
-        Ok(mut session) => {
-            let code = session.run().await;
+        Ok((mut session, beginning)) => {
+            let code = session.run(beginning).await;
             Box::pin(session.finish(code)).await;
             code
         }
@@ -52,7 +53,8 @@ pub(crate) async fn accept(shared: Arc<Shared>, connection: Connection) -> Error
     code
 }
 
-async fn open(shared: &Arc<Shared>, connection: &Connection) -> Result<Session, End> {
+/// Opens the session; gives the store too as it stood before Welcome.
+async fn open(shared: &Arc<Shared>, connection: &Connection) -> Result<(Session, Snapshot), End> {
     let hello = timeout(limits::HELLO_TIMEOUT, read_hello(connection)).await;
     let (control_send, control, hello) = match hello {
         Ok(hello) => hello?,
@@ -82,11 +84,12 @@ async fn open(shared: &Arc<Shared>, connection: &Connection) -> Result<Session, 
         datagram_rate: TokenBucket::new(Rate::per_second(datagrams, 2 * datagrams)),
         watching: Watching::default(),
     };
+    let beginning = shared.log.snapshot();
     if let Err(code) = session.welcome().await {
         session.finish(code).await;
         return Err(code);
     }
-    Ok(session)
+    Ok((session, beginning))
 }
 
 async fn read_hello(connection: &Connection) -> Result<(SendStream, FrameReader, Hello), End> {

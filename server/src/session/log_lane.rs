@@ -13,7 +13,7 @@ use std::{collections::HashMap, sync::Arc};
 use bytes::{Bytes, BytesMut};
 use fulmar_protocol::{
     CaughtUp, ConversationId, ErrorCode, Frame, Hole, HoleReason, LaneOpen, Marks, OwnEntry, ReadState, Seq,
-    SeqRange, UserId, UserMarks,
+    SeqRange, UserId, UserMarks, limits::BACKLOG_ENTRIES_MAX,
 };
 use quinn::SendStream;
 use tokio::time::{Instant, sleep_until};
@@ -49,7 +49,27 @@ pub(super) struct LogLane {
     id: ConversationId,
     signal: Arc<LaneSignal>,
     metrics: Arc<Metrics>,
-    backlog_entries_max: u64,
+    backlog: Backlog,
+}
+
+/// How much a lane hands over of what came before.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Backlog {
+    /// How many entries the device wants of what was there when its session began.
+    pub(super) entries_max: u64,
+    /// How far the conversation reached then, if the device was behind.
+    pub(super) began_behind: Option<Seq>,
+}
+
+impl Backlog {
+    /// The first seq that is not skipped for being too old. What came since the session began is skipped
+    /// only where it is more than any device is given as backlog.
+    fn first_kept(self, head: Seq) -> Seq {
+        let most = u64::try_from(BACKLOG_ENTRIES_MAX).unwrap_or(u64::MAX);
+        let of_all = head.get().saturating_sub(most);
+        let of_old = self.began_behind.map_or(0, |old| old.get().saturating_sub(self.entries_max));
+        Seq::new(of_all.max(of_old)).next()
+    }
 }
 
 /// A lane that runs.
@@ -64,6 +84,8 @@ struct Running {
     caught_up: bool,
     marks_sent: HashMap<UserId, UserMarks>,
     read_sent: Seq,
+    /// Entries of other users were sent since their marks were.
+    others_wrote: bool,
 }
 
 /// Counts an open lane for as long as it lives, however its task ends.
@@ -89,9 +111,9 @@ impl LogLane {
         id: ConversationId,
         signal: Arc<LaneSignal>,
         metrics: Arc<Metrics>,
-        backlog_entries_max: u64,
+        backlog: Backlog,
     ) -> Self {
-        Self { log, session, id, signal, metrics, backlog_entries_max }
+        Self { log, session, id, signal, metrics, backlog }
     }
 
     /// Runs the lane to its end. A lane that fails ends alone: its session reads on from the cursor.
@@ -140,6 +162,7 @@ impl LogLane {
             caught_up: false,
             marks_sent: start.marks.iter().map(|marks| (marks.user.clone(), marks.clone())).collect(),
             read_sent: start.read.seq,
+            others_wrote: false,
             lane: self,
         };
         running.run(start).await
@@ -164,7 +187,7 @@ impl Running {
             marks: start.marks,
         };
         Frame::LaneOpen(open).encode(&mut buffer);
-        let first_kept = Seq::new(head.get().saturating_sub(self.lane.backlog_entries_max)).next();
+        let first_kept = self.lane.backlog.first_kept(head);
         if first_kept > self.next {
             // Too far behind: the newest part now, the rest by name. What the user may not read at all is
             // no part of it.
@@ -202,6 +225,10 @@ impl Running {
             if self.pump().await? {
                 idle_since = Instant::now();
                 self.lane.signal.set_active_at(self.lane.session.age());
+            }
+            if std::mem::take(&mut self.others_wrote) {
+                // Whoever writes has read: that is news to those who await it.
+                marks_due.get_or_insert(Instant::now() + MARKS_DEBOUNCE);
             }
             let watched = self.lane.session.is_watched(&self.lane.id);
             let removed = self.member.role.is_none();
@@ -271,7 +298,7 @@ impl Running {
         }
         if !self.caught_up {
             self.caught_up = true;
-            self.lane.signal.set_caught_up();
+            self.lane.session.caught_up(&self.lane.signal);
             let caught_up = Frame::CaughtUp(CaughtUp { seq: self.next.previous() });
             crate::transport::frames::write(&mut self.stream, &caught_up).await?;
         }
@@ -295,6 +322,7 @@ impl Running {
             .encode(&mut own);
             return own.freeze();
         }
+        self.others_wrote |= entry.sender != identity.user;
         self.lane.metrics.entries_delivered.increment(1);
         if let Some(accepted) = entry.accepted.filter(|_| self.caught_up) {
             self.lane.metrics.accept_to_delivered_seconds.record(accepted.elapsed());

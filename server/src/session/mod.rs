@@ -24,7 +24,7 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use fulmar_protocol::{
-    ConversationId, ErrorCode, Explanation, Frame, FrameDecoder, Generation, GoAway, PresenceState,
+    ConversationId, ErrorCode, Explanation, Frame, FrameDecoder, Generation, GoAway, PresenceState, Seq,
     TokenBucket, limits,
 };
 use quinn::{RecvStream, SendStream};
@@ -37,6 +37,7 @@ use crate::{
     limits::{BACKLOG_LANES_MAX, BEHIND_PER_SESSION_MAX, Limits, UNANSWERED_BYTES_PER_SESSION_MAX},
     log::{Behind, Log, LogError},
     metrics::Metrics,
+    store::Snapshot,
     transport::{
         frames::{FrameReader, ReadError, varint},
         tuning,
@@ -60,8 +61,9 @@ pub(crate) struct Shared {
     pub(crate) draining: tokio_util::sync::CancellationToken,
 }
 
-/// Log lanes of one session, the client's limit on unidirectional streams permitting.
-const LANES_MAX: usize = limits::UNIDIRECTIONAL_STREAMS_MAX;
+/// Log lanes of one session. Fewer than the streams that a client permits: quinn tells the server of those
+/// that ended only when they are more than an eighth, and until then none could be opened in their place.
+const LANES_MAX: usize = limits::UNIDIRECTIONAL_STREAMS_MAX / 8 * 7;
 /// How long writing to the control stream may take; a peer that takes longer has stopped reading.
 const CONTROL_WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -74,7 +76,7 @@ pub(crate) struct Session {
     control_send: SendStream,
     control: FrameReader,
     backlog_entries_max: u64,
-    behind: VecDeque<Behind>,
+    behind: VecDeque<Waiting>,
     /// The inbox held more than `behind` does.
     behind_more: bool,
     tasks: JoinSet<Result<(), End>>,
@@ -89,12 +91,22 @@ pub(crate) struct Session {
     watching: watch::Watching,
 }
 
+/// A conversation that waits for a lane to carry its backlog.
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    conversation: ConversationId,
+    /// How far it reached when the session began, where that is known.
+    began_behind: Option<Seq>,
+}
+
 impl Session {
-    /// Runs the session until it ends, and says why.
-    async fn run(&mut self) -> End {
-        if let Err(end) = self.find_behind().await {
+    /// Runs the session until it ends, and says why. `beginning` is the store as it stood before Welcome: what
+    /// came later is live.
+    async fn run(&mut self, beginning: Snapshot) -> End {
+        if let Err(end) = self.find_behind(&beginning, true).await {
             return end;
         }
+        drop(beginning);
         let mut renewal = tokio::time::interval(limits::PRESENCE_RENEW);
         loop {
             self.open_lanes();
@@ -129,9 +141,8 @@ impl Session {
     fn control_frame(&self, frame: Result<Option<Frame>, ReadError>) -> Result<Frame, End> {
         match frame {
             Ok(Some(frame)) => Ok(frame),
-            // The control stream lasts as long as the session: who ends it has left.
-            Ok(None) => Err(ErrorCode::NoError),
-            Err(error) if error.is_reset() => Err(ErrorCode::NoError),
+            // The control stream lasts as long as the session.
+            Ok(None) => Err(ErrorCode::FrameUnexpected),
             Err(error) => Err(end_of(&error)),
         }
     }
@@ -139,41 +150,61 @@ impl Session {
     /// Opens lanes while the bounds allow: first where there is news, then where this device is behind.
     fn open_lanes(&mut self) {
         while let Some((conversation, signal)) = self.handle.next_news(LANES_MAX) {
-            self.spawn_lane(conversation, signal);
+            let behind = self.behind.iter().find(|behind| behind.conversation == conversation);
+            self.spawn_lane(conversation, signal, behind.and_then(|behind| behind.began_behind));
         }
         while self.handle.has_backlog_room(BACKLOG_LANES_MAX, LANES_MAX) {
-            let Some(behind) = self.behind.pop_front() else { break };
+            let Some(behind) = self.behind.pop_front() else { return };
             if let Some(signal) = self.handle.open_backlog_lane(behind.conversation, LANES_MAX) {
-                self.spawn_lane(behind.conversation, signal);
+                self.spawn_lane(behind.conversation, signal, behind.began_behind);
             }
+        }
+        if !self.behind.is_empty() {
+            self.handle.make_room_for_backlog(BACKLOG_LANES_MAX, LANES_MAX);
         }
     }
 
-    fn spawn_lane(&mut self, conversation: ConversationId, signal: Arc<crate::fanout::LaneSignal>) {
+    fn spawn_lane(
+        &mut self,
+        conversation: ConversationId,
+        signal: Arc<crate::fanout::LaneSignal>,
+        began_behind: Option<Seq>,
+    ) {
         let lane = log_lane::LogLane::new(
             Arc::clone(&self.shared.log),
             Arc::clone(&self.handle),
             conversation,
             signal,
             Arc::clone(&self.shared.metrics),
-            self.backlog_entries_max,
+            log_lane::Backlog { entries_max: self.backlog_entries_max, began_behind },
         );
         self.tasks.spawn(lane.run());
     }
 
-    /// Reads the inbox again where more was behind, or more was new, than is remembered.
+    /// Takes in what it was woken for. Reads the inbox again where more was behind, or more was new, than is
+    /// remembered.
     async fn refill(&mut self) -> Result<(), End> {
-        if self.handle.take_overflow() || (self.behind_more && self.behind.is_empty()) {
-            return self.find_behind().await;
+        self.show_changed().await?;
+        if self.handle.take_overflow() {
+            return self.find_behind(&self.shared.log.snapshot(), false).await;
+        }
+        if self.behind_more && self.behind.is_empty() {
+            return self.find_behind(&self.shared.log.snapshot(), true).await;
         }
         Ok(())
     }
 
-    async fn find_behind(&mut self) -> Result<(), End> {
+    /// Looks for what this device lacks. `old`: all of it came before the session began.
+    async fn find_behind(&mut self, state: &Snapshot, old: bool) -> Result<(), End> {
         let identity = &self.handle.identity;
-        let found = self.shared.log.behind(&identity.user, &identity.device, BEHIND_PER_SESSION_MAX).await;
+        let (user, device) = (&identity.user, &identity.device);
+        let found = self.shared.log.behind(state, user, device, BEHIND_PER_SESSION_MAX).await;
         let (behind, more) = found.map_err(|error| self.failed("reading the inbox", &error))?;
-        self.behind = behind.into();
+        let waiting = |behind: Behind| Waiting {
+            conversation: behind.conversation,
+            began_behind: old.then_some(behind.seq),
+        };
+        self.behind = behind.into_iter().map(waiting).collect();
         self.behind_more = more;
         Ok(())
     }
@@ -244,13 +275,27 @@ impl Session {
 
     /// Ends everything the session has running. Presence goes with it.
     async fn finish(mut self, code: End) {
-        self.shared.hub.presence.set(&self.handle, PresenceState::Offline, self.shared.log.now());
+        let presence = &self.shared.hub.presence;
+        if said_goodbye(self.handle.connection()) {
+            presence.set(&self.handle, PresenceState::Offline, self.shared.log.now());
+        } else {
+            presence.leave(&self.handle);
+        }
         self.unwatch();
         self.shared.hub.unregister(&self.handle);
         self.tasks.shutdown().await;
         self.handle.set_finished();
         self.handle.connection().close(varint(code), code.name().as_bytes());
     }
+}
+
+/// Whether the client left on purpose.
+fn said_goodbye(connection: &quinn::Connection) -> bool {
+    let no_error = varint(ErrorCode::NoError);
+    matches!(
+        connection.close_reason(),
+        Some(quinn::ConnectionError::ApplicationClosed(close)) if close.error_code == no_error
+    )
 }
 
 /// What ends the connection when reading fails: the peer's breach, or its own wish.

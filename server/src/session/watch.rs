@@ -1,7 +1,7 @@
 //! The conversations on screen: their lanes stay open, and the presence of their members is shown.
 //!
-//! Whom a session may see is worked out again with every renewal, so that who has written meanwhile, or was
-//! removed or blocked, comes in and drops out.
+//! Whom a session may see is worked out again each time that something is shown, so that who has written
+//! meanwhile, or was removed or blocked, comes in and drops out.
 
 use std::collections::HashSet;
 
@@ -27,6 +27,25 @@ impl Session {
 
     /// Shows, once more, everybody whom this session may see.
     pub(super) async fn renew_watch(&mut self) -> Result<(), End> {
+        self.find_visible().await?;
+        self.handle.take_presence_due();
+        self.shared.hub.presence.show(self.watching.users.iter(), &self.handle);
+        Ok(())
+    }
+
+    /// Shows those whose state changed, if this session may still see them.
+    pub(super) async fn show_changed(&mut self) -> Result<(), End> {
+        let due = self.handle.take_presence_due();
+        if due.is_empty() {
+            return Ok(());
+        }
+        self.find_visible().await?;
+        self.shared.hub.presence.show(due.intersection(&self.watching.users), &self.handle);
+        Ok(())
+    }
+
+    /// Works out again whom this session may see, and watches them and nobody else.
+    async fn find_visible(&mut self) -> Result<(), End> {
         let mut users = HashSet::new();
         for conversation in self.handle.watched().iter() {
             match self.visible_in(*conversation).await {
@@ -34,9 +53,7 @@ impl Session {
                 Err(error) => return Err(self.failed("reading a roster", &error)),
             }
         }
-        if !(users.is_empty() && self.watching.users.is_empty()) {
-            self.shared.hub.presence.watch(&self.handle, &self.watching.users, &users);
-        }
+        self.shared.hub.presence.watch(&self.handle, &self.watching.users, &users);
         self.watching.users = users;
         Ok(())
     }
@@ -51,8 +68,9 @@ impl Session {
         {
             return Ok(Vec::new());
         }
-        let visible = roster.members.iter().filter(|(user, member)| member.wrote && *user != own);
-        Ok(visible.map(|(user, _)| user.clone()).collect())
+        let wrote = roster.members.iter().filter(|(user, member)| member.wrote && *user != own);
+        let wrote = wrote.map(|(user, _)| user).filter(|user| !self.handle.blocks(user));
+        self.shared.log.not_blocking(own, wrote).await
     }
 
     pub(super) fn unwatch(&mut self) {

@@ -4,7 +4,7 @@ use std::ffi::{c_int, c_long, c_uint, c_void};
 
 use libc::{off64_t, size_t, ssize_t, timespec};
 
-use super::{below, call};
+use super::{below, call, set_errno};
 use crate::state::{Record, recorder};
 
 /// How long a sync of something below the root takes.
@@ -20,10 +20,10 @@ fn sync_of(inode: Option<u64>, sync: impl FnOnce() -> c_long) -> c_int {
     begun.append(Record::new(b'B').number(number).number(inode));
     drop(begun);
     call!(SYS_nanosleep, &raw const SYNC_TIME, std::ptr::null::<timespec>());
-    if let Some(mut ended) = recorder() {
-        ended.append(Record::new(b'E').number(number).number(1));
-    }
-    0
+    let Some(mut ended) = recorder() else { return 0 };
+    let succeeds = ended.end_sync();
+    ended.append(Record::new(b'E').number(number).number(succeeds.into()));
+    if succeeds { 0 } else { set_errno(libc::EIO) as c_int }
 }
 
 fn inode_below(fd: c_int) -> Option<u64> {

@@ -125,11 +125,15 @@ impl Draft<'_> {
         roster.history_policy = history_policy;
         match member.role {
             Some(role) => {
-                roster.members.insert(user.clone(), RosterMember { role, wrote: member.wrote });
+                let before = roster.members.insert(user.clone(), RosterMember { role, wrote: member.wrote });
+                if before.is_none() {
+                    self.joined.insert(user.clone());
+                }
                 self.departed.remove(user);
             }
             None => {
                 roster.members.remove(user);
+                self.joined.remove(user);
             }
         }
         Ok(())

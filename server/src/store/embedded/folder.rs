@@ -151,8 +151,10 @@ fn create_folder(path: &Path) -> std::io::Result<()> {
     std::fs::create_dir_all(path)?;
     for above in std::path::absolute(path)?.ancestors().skip(1) {
         match sync_folder(above) {
-            // Then it is not ours, and was not made by us.
-            Err(error) if error.kind() == ErrorKind::PermissionDenied => break,
+            // Another's, and so not made by us; or on a file system whose folders are not synced.
+            Err(error) if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::InvalidInput) => {
+                break;
+            }
             synced => synced?,
         }
     }

@@ -7,16 +7,19 @@
 //!   batches too.
 //! - Journals are deleted without syncing the folder, so an old one may come back while a newer one does not,
 //!   and would bring back rows that were cleared since.
+//! - After a sync that failed, the kernel takes what was not written for clean. A process that is started next
+//!   reads it, goes on writing behind it, and syncs with success; yet it is not on the disk.
 //!
 //! So: the journals must be numbered without a gap (what is before a gap is left over and deleted), the batches
 //! in them likewise, and only the last journal may end in something that is not a batch, which is cut off unless
-//! a whole batch follows somewhere behind it. The tree then finds nothing to mend.
+//! a whole batch follows somewhere behind it. And the last journal is written anew, and synced, before it is used.
+//! The tree then finds nothing to mend.
 //!
 //! This reads the tree's journal format (version 3). `tests` fails when a new release writes another.
 
 use std::{
     fs::File,
-    io::{self, Read},
+    io::{self, BufWriter, Read, Write},
     path::{Path, PathBuf},
 };
 
@@ -38,6 +41,8 @@ const TRAILER: [u8; 4] = *b"FJL\x03";
 /// More than one batch takes in a journal: a full batch, and one more transaction of rows that are so short
 /// that most is framing (of which the journal adds less to a row than the overlay counts for it).
 const BATCH_FRAMED_BYTES_MAX: usize = BATCH_BYTES_MAX + TRANSACTION_BYTES_MAX * (1 + OVERLAY_ROW_BYTES / 3);
+
+const COPY_BUFFER_BYTES: usize = 1024 * 1024;
 
 /// What is read on beyond that at a time.
 const READ_BYTES: usize = 4 * 1024 * 1024;
@@ -92,7 +97,8 @@ impl From<io::Error> for Problem {
     }
 }
 
-/// Walks through one journal, and cuts off what is torn. Gives the number of batches and of torn bytes.
+/// Walks through one journal; the last one is written anew, without what is torn. Gives the number of batches
+/// and of torn bytes.
 fn inspect(
     path: &Path,
     secret: Secret,
@@ -100,6 +106,7 @@ fn inspect(
     last_number: &mut Option<u64>,
 ) -> Result<(u64, u64), Problem> {
     let mut window = Window::open(path)?;
+    let mut copy = if is_last { Some(Copy::begin(path)?) } else { None };
     let mut batches = 0;
     while let Some(batch) = parse_batch(window.look()?, secret) {
         if let Some(last) = last_number.filter(|last| batch.number != last + 1) {
@@ -107,22 +114,46 @@ fn inspect(
         }
         *last_number = Some(batch.number);
         batches += 1;
-        window.advance(batch.length);
+        let bytes = window.take(batch.length);
+        if let Some(copy) = &mut copy {
+            copy.file.write_all(bytes)?;
+        }
     }
     let position = window.position;
     let tail = without_trailing_zeros(window.look()?);
-    if tail.is_empty() {
-        return Ok((batches, 0));
-    }
-    if !is_last || holds_batch(tail, secret) {
+    if !tail.is_empty() && (!is_last || holds_batch(tail, secret)) {
         return Err(Problem::Damaged(format!("no whole batch at byte {position}, but more behind it")));
     }
-    tracing::warn!(journal = %path.display(), bytes = tail.len(), "cutting off a batch that was not synced");
     let torn_bytes = tail.len() as u64;
-    let file = File::options().write(true).open(path)?;
-    file.set_len(position)?;
-    file.sync_all()?;
+    if torn_bytes > 0 {
+        tracing::warn!(journal = %path.display(), torn_bytes, "cutting off a batch that was not synced");
+    }
+    // An empty one is left as the tree made it, with room for what is to come.
+    if let Some(copy) = copy.filter(|_| batches > 0 || torn_bytes > 0) {
+        copy.take_into_use(path)?;
+    }
     Ok((batches, torn_bytes))
+}
+
+/// A journal that is to replace another.
+struct Copy {
+    path: PathBuf,
+    file: BufWriter<File>,
+}
+
+impl Copy {
+    fn begin(original: &Path) -> io::Result<Self> {
+        // The tree looks only at names that end in `.jnl`.
+        let path = original.with_extension("rewritten");
+        let file = BufWriter::with_capacity(COPY_BUFFER_BYTES, File::create(&path)?);
+        Ok(Self { path, file })
+    }
+
+    fn take_into_use(self, original: &Path) -> io::Result<()> {
+        self.file.into_inner()?.sync_all()?;
+        std::fs::rename(&self.path, original)?;
+        original.parent().map_or(Ok(()), sync_folder)
+    }
 }
 
 /// The part of a journal that matters next: as much as a batch may take, or all that is left.
@@ -150,9 +181,12 @@ impl Window {
         Ok(self.buffer.get(self.start..).unwrap_or_default())
     }
 
-    fn advance(&mut self, bytes: usize) {
-        self.start += bytes;
-        self.position += bytes as u64;
+    /// Takes what [`Window::look`] has shown.
+    fn take(&mut self, length: usize) -> &[u8] {
+        let start = self.start;
+        self.start += length;
+        self.position += length as u64;
+        self.buffer.get(start..self.start).unwrap_or_default()
     }
 }
 

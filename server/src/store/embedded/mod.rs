@@ -105,8 +105,8 @@ impl Shared {
 }
 
 impl Store {
-    /// Opens the store in a folder, which is made if it is not there. Blocks while what the journals hold is
-    /// brought into tables.
+    /// Opens the store in a folder, which is made if it is not there. Blocks while the journals are read and the
+    /// last of them is written anew.
     ///
     /// # Errors
     /// When the folder is in use, cannot be read or written, is of an unknown format, or is damaged.
@@ -120,7 +120,6 @@ impl Store {
         let tree_path = folder.tree_path(generation);
         journal::settle(&tree_path, secret)?;
         let tree = Tree::open(&tree_path, &options)?;
-        tree.settle()?;
         let stamp = Stamp::resume(secret, &tree)?;
         Self::start(folder, tree, stamp, options)
     }

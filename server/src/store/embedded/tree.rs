@@ -3,7 +3,7 @@
 //! One keyspace holds all rows. Compression is off: bodies are small or opaque. Values are not kept apart from
 //! keys: few are larger than a block, and a second set of files would have to be collected and compacted.
 
-use std::{path::Path, time::Duration};
+use std::{io::ErrorKind, path::Path, time::Duration};
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, config::CompressionPolicy};
 
@@ -30,11 +30,7 @@ pub(super) struct Tree {
 impl Tree {
     /// Opens the tree, or makes an empty one.
     pub(super) fn open(path: &Path, options: &StoreOptions) -> Result<Self, StoreError> {
-        let fail = |error: fjall::Error| match error {
-            fjall::Error::Locked => StoreError::Locked { path: path.to_owned() },
-            fjall::Error::Io(error) => StoreError::folder(path, error),
-            other => StoreError::damaged(path, other),
-        };
+        let fail = |error| opening_failed(path, error);
         let db = Database::builder(path)
             .cache_size(options.cache_bytes)
             .manual_journal_persist(true)
@@ -55,20 +51,6 @@ impl Tree {
         Ok(Self { db, rows })
     }
 
-    /// Writes what is in memory to synced tables, and waits for it.
-    ///
-    /// Called after opening. What the journal gave back may be in the page cache only: after a sync that
-    /// failed, the kernel takes the pages for clean, so syncing the journal again would prove nothing.
-    pub(super) fn settle(&self) -> Result<(), StoreError> {
-        let fail = |error: fjall::Error| StoreError::folder(self.rows.path(), error);
-        self.rows.rotate_memtable().map_err(fail)?;
-        while self.rows.sealed_memtable_count() > 0 {
-            self.check().map_err(fail)?;
-            std::thread::sleep(POLL);
-        }
-        Ok(())
-    }
-
     /// Waits while the tree's own threads are behind. The tree would do so inside a commit, but without an end
     /// when one of those threads has died.
     pub(super) fn wait_for_room(&self) -> Result<(), fjall::Error> {
@@ -86,5 +68,17 @@ impl Tree {
     /// Whether the tree still accepts writes: it does not after a failure in one of its own threads.
     pub(super) fn check(&self) -> Result<(), fjall::Error> {
         self.db.persist(PersistMode::Buffer)
+    }
+}
+
+fn opening_failed(path: &Path, error: fjall::Error) -> StoreError {
+    match error {
+        fjall::Error::Locked => StoreError::Locked { path: path.to_owned() },
+        fjall::Error::Io(error) | fjall::Error::Storage(fjall::LsmError::Io(error)) => match error.kind() {
+            // A file that must be there is not, or is too short.
+            ErrorKind::NotFound | ErrorKind::UnexpectedEof => StoreError::damaged(path, error),
+            _ => StoreError::folder(path, error),
+        },
+        other => StoreError::damaged(path, other),
     }
 }

@@ -21,6 +21,8 @@ use super::{
     Shared, folder::Folder, job::Job, overlay::Overlay, stamp::Stamp, tree::Tree, view::View,
     workspace::Workspace,
 };
+#[cfg(feature = "fault-injection")]
+use crate::store::StoreFault;
 use crate::store::{
     error::StoreError,
     limits::{BATCH_BYTES_MAX, BATCH_CLOSURES_MAX},
@@ -118,10 +120,7 @@ impl Writer {
         }
         self.shared.metrics.store_batch_closures.record(count(closures));
         self.shared.metrics.store_batch_bytes.record(count(written.bytes()));
-        let committed = catch_unwind(AssertUnwindSafe(|| {
-            self.commit(written)?;
-            self.sync()
-        }));
+        let committed = catch_unwind(AssertUnwindSafe(|| self.commit(written)));
         let failure = match committed {
             Ok(Ok(())) => {
                 transaction.embedded.rebase(self.publish());
@@ -133,11 +132,18 @@ impl Writer {
         Err(self.fail(&failure))
     }
 
+    /// Writes a batch to the journal, syncs it, and applies it to the tree's memory.
+    ///
+    /// Writing and syncing are one step under the tree's lock. In two steps, one of the tree's own threads could
+    /// sync in between, fail, and have been told of the failure in our place: the system tells it once.
     fn commit(&mut self, written: Overlay) -> Result<(), String> {
-        self.fault_in_commit()?;
+        // The journal grows, so its length matters; fdatasync covers what is needed to read the data back,
+        // the length and the extents included, and leaves out the times.
+        let mode = self.fault_in_commit()?;
         let fail = |error| format!("commit failed: {error}");
         self.tree.wait_for_room().map_err(fail)?;
-        let mut batch = OwnedWriteBatch::with_capacity(self.tree.db.clone(), written.len() + 1);
+        let batch = OwnedWriteBatch::with_capacity(self.tree.db.clone(), written.len() + 1);
+        let mut batch = batch.durability(Some(mode));
         let (key, value) = self.stamp.next();
         batch.insert(&self.tree.rows, key, value);
         for (key, value) in written.into_rows() {
@@ -147,17 +153,10 @@ impl Writer {
                 None => batch.remove(&self.tree.rows, &*key),
             }
         }
-        batch.commit().map_err(fail)
-    }
-
-    fn sync(&mut self) -> Result<(), String> {
-        let mode = self.fault_in_sync()?;
         let begun = Instant::now();
-        // The journal grows, so its length matters; fdatasync covers what is needed to read the data back,
-        // the length and the extents included, and leaves out the times.
-        self.tree.db.persist(mode).map_err(|error| format!("sync failed: {error}"))?;
+        batch.commit().map_err(fail)?;
         self.shared.metrics.store_sync_seconds.record(begun.elapsed());
-        Ok(())
+        self.fault_after_commit()
     }
 
     fn publish(&self) -> Arc<View> {
@@ -187,38 +186,38 @@ impl Writer {
     }
 
     #[cfg(not(feature = "fault-injection"))]
-    fn fault_in_commit(&mut self) -> Result<(), String> {
-        Ok(())
+    fn fault_in_commit(&mut self) -> Result<PersistMode, String> {
+        Ok(PersistMode::SyncData)
     }
 
     #[cfg(not(feature = "fault-injection"))]
-    fn fault_in_sync(&mut self) -> Result<PersistMode, String> {
-        Ok(PersistMode::SyncData)
+    fn fault_after_commit(&mut self) -> Result<(), String> {
+        Ok(())
     }
 }
 
 #[cfg(feature = "fault-injection")]
 impl Writer {
     fn answers_early(&self) -> bool {
-        self.options.fault == Some(crate::store::StoreFault::AnswerBeforeSync)
+        self.options.fault == Some(StoreFault::AnswerBeforeSync)
     }
 
-    fn fault_in_commit(&mut self) -> Result<(), String> {
-        if let Some(crate::store::StoreFault::FailCommitAfter(left)) = &mut self.options.fault {
-            *left = left.checked_sub(1).ok_or("commit failed: as asked")?;
+    fn fault_in_commit(&mut self) -> Result<PersistMode, String> {
+        match &mut self.options.fault {
+            Some(StoreFault::FailCommitAfter(left)) => {
+                *left = left.checked_sub(1).ok_or("commit failed: as asked")?;
+                Ok(PersistMode::SyncData)
+            }
+            Some(StoreFault::SkipSync | StoreFault::FailSyncAfter(0)) => Ok(PersistMode::Buffer),
+            _ => Ok(PersistMode::SyncData),
+        }
+    }
+
+    fn fault_after_commit(&mut self) -> Result<(), String> {
+        if let Some(StoreFault::FailSyncAfter(left)) = &mut self.options.fault {
+            *left = left.checked_sub(1).ok_or("sync failed: as asked")?;
         }
         Ok(())
-    }
-
-    fn fault_in_sync(&mut self) -> Result<PersistMode, String> {
-        match &mut self.options.fault {
-            Some(crate::store::StoreFault::SkipSync) => return Ok(PersistMode::Buffer),
-            Some(crate::store::StoreFault::FailSyncAfter(left)) => {
-                *left = left.checked_sub(1).ok_or("sync failed: as asked")?;
-            }
-            _ => {}
-        }
-        Ok(PersistMode::SyncData)
     }
 }
 
