@@ -18,7 +18,7 @@
 //! # development.configure(&mut config);
 //! # let (credentials, data) = (development.credentials(), folder.path().to_owned());
 //! # let (clock, rng) = (Clock::system(), Rng::from_os()?);
-//! # let running = Server::start(ServerOptions { data, config, credentials, clock, rng }).await?;
+//! # let running = Server::start(ServerOptions::new(data, config, credentials, clock, rng)).await?;
 //! # let (server, ca_file) = (running.address().to_string(), development.authority());
 //! # let token = development.issue_token(&"alice".parse()?, Duration::from_secs(60))?;
 //! # let state_folder = folder.path().join("alice");

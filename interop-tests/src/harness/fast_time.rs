@@ -28,6 +28,7 @@ impl FastTime {
         let stop = Arc::clone(&stopped);
         tokio::task::spawn_blocking(move || {
             while !stop.load(Ordering::Acquire) {
+                // A real wait: this thread is the clock.
                 std::thread::sleep(Duration::from_millis(1));
                 // One that was not taken yet is enough: time does not race ahead of a busy runtime.
                 let _ = tick.try_send(());

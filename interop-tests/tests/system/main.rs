@@ -10,6 +10,7 @@ mod messages;
 mod presence;
 mod redaction;
 mod session;
+mod streams;
 
 use std::time::Duration;
 

@@ -105,8 +105,7 @@ async fn who_joins_sees_what_the_policy_says_and_coming_back_gives_two_intervals
 
 #[tokio::test]
 async fn a_group_never_has_more_members_than_allowed() {
-    let mut limits = LimitsConfig::default();
-    limits.group_members_max = 3;
+    let limits = LimitsConfig { group_members_max: 3, ..LimitsConfig::default() };
     let fixture = Fixture::with_limits(limits);
     let id = fixture.group(&["bob"], HistoryPolicy::All).await;
     assert_eq!(fixture.send("ann", id, &add(&["cid", "dan"])).await, Err(ErrorCode::GroupTooLarge));

@@ -180,8 +180,7 @@ async fn time_never_goes_back_within_a_conversation() {
 
 #[tokio::test]
 async fn a_quota_refuses_what_does_not_fit_and_a_redaction_gives_room_back() {
-    let mut limits = LimitsConfig::default();
-    limits.stored_bytes_per_user_max = 3_000;
+    let limits = LimitsConfig { stored_bytes_per_user_max: 3_000, ..LimitsConfig::default() };
     let fixture = Fixture::with_limits(limits);
     let id = fixture.direct(1).await;
     let big = text(&"x".repeat(2_000));

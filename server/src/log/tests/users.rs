@@ -60,8 +60,7 @@ async fn a_blocked_user_gets_the_same_refusal_as_for_one_who_takes_no_messages()
 
 #[tokio::test]
 async fn blocks_have_an_end_and_nobody_blocks_themselves() {
-    let mut limits = LimitsConfig::default();
-    limits.blocked_users_max = 2;
+    let limits = LimitsConfig { blocked_users_max: 2, ..LimitsConfig::default() };
     let fixture = Fixture::with_limits(limits);
     let ann = user("ann");
     for name in ["bob", "cid", "bob"] {
