@@ -21,6 +21,7 @@ use crate::{
     clock::{Clock, Rng},
     config::{Config, Credentials},
     fanout::Hub,
+    limits::connections_max,
     log::{Log, LogError},
     metrics::{CloseReason, Metrics},
     operations::Operations,
@@ -292,6 +293,7 @@ async fn accept_all(
     connections: TaskTracker,
 ) {
     let open = Arc::new(AtomicUsize::new(0));
+    let connections_max = connections_max(shared.limits.sessions_max);
     loop {
         let incoming = tokio::select! {
             biased;
@@ -301,7 +303,7 @@ async fn accept_all(
         let Some(incoming) = incoming else { return };
         let now_open = open.fetch_add(1, Ordering::AcqRel);
         let slot = Slot(Arc::clone(&open));
-        if now_open >= shared.limits.sessions_max {
+        if now_open >= connections_max {
             shared.metrics.error(ErrorCode::TooManySessions);
             incoming.refuse();
             continue;
