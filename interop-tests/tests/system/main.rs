@@ -13,6 +13,7 @@ mod messages;
 mod presence;
 mod redaction;
 mod session;
+mod shutdown;
 
 use std::time::Duration;
 
