@@ -245,15 +245,15 @@ impl Drop for Server {
 
 async fn open_store(options: &ServerOptions, metrics: &Arc<Metrics>) -> Result<Store, StartError> {
     let config = &options.config.store;
-    let mut store_options = StoreOptions::default();
-    store_options.cache_bytes = config.cache_bytes;
-    store_options.write_buffer_bytes = config.write_buffer_bytes;
-    store_options.worker_threads = config.worker_threads;
-    #[cfg(feature = "fault-injection")]
-    {
-        store_options.fault = options.store_fault;
-    }
-    store_options.metrics = Arc::clone(metrics);
+    let store_options = StoreOptions {
+        cache_bytes: config.cache_bytes,
+        write_buffer_bytes: config.write_buffer_bytes,
+        worker_threads: config.worker_threads,
+        #[cfg(feature = "fault-injection")]
+        fault: options.store_fault,
+        metrics: Arc::clone(metrics),
+        ..StoreOptions::default()
+    };
     let path = options.data.join("store");
     let opened = tokio::task::spawn_blocking(move || Store::open(&path, store_options)).await;
     let reason = || StoreError::Failed { reason: "opening the store panicked".into() };

@@ -116,7 +116,7 @@ impl Conversation {
 
     /// Entries from `from` on, if the tail reaches back that far: at most `limit`, none when `from` is past
     /// the head. `None` means: read the store.
-    pub(crate) fn from_tail(&self, from: Seq, limit: usize) -> Option<Vec<StoredEntry>> {
+    pub(crate) fn tail_from(&self, from: Seq, limit: usize) -> Option<Vec<StoredEntry>> {
         let tail = self.tail.lock();
         if tail.head.as_ref().is_some_and(|head| from > head.seq) {
             return Some(Vec::new());

@@ -301,11 +301,11 @@ impl<'t> Draft<'t> {
         // Whoever writes has read what stands above (and does not count their own as unread).
         let mark = ReadMarkRow { seq, ordinal: self.head.ordinal };
         self.read_marks.insert(sender.user.clone(), mark);
-        if is_message && self.roster.role(&sender.user).is_some() && !self.roster.wrote(&sender.user) {
-            if let Some(mut member) = self.member(&sender.user).await? {
-                member.wrote = true;
-                self.set_member(&sender.user, &member)?;
-            }
+        let first_message =
+            is_message && self.roster.role(&sender.user).is_some() && !self.roster.wrote(&sender.user);
+        if first_message && let Some(mut member) = self.member(&sender.user).await? {
+            member.wrote = true;
+            self.set_member(&sender.user, &member)?;
         }
         Ok(seq)
     }

@@ -108,7 +108,7 @@ impl Log {
         from: Seq,
         limit: usize,
     ) -> Result<Vec<StoredEntry>, LogError> {
-        if let Some(entries) = conversation.from_tail(from, limit) {
+        if let Some(entries) = conversation.tail_from(from, limit) {
             return Ok(entries);
         }
         let last = Seq::new(from.get().saturating_add(u64::try_from(limit).unwrap_or(u64::MAX)));

@@ -179,7 +179,8 @@ async fn make_room(
         Some((device, seen)) if now.get().saturating_sub(seen) > DEVICE_FORGOTTEN_AFTER_MS => {
             transaction.clear(&Key::user_device(user, &device));
             transaction.clear(&Key::device(&device));
-            Ok(transaction.clear_range(Key::cursors(user, &device)))
+            transaction.clear_range(Key::cursors(user, &device));
+            Ok(())
         }
         _ => Err(LogError::Refused(ErrorCode::TooManyDevices)),
     }
@@ -219,5 +220,6 @@ async fn set_block(
         head.second_blocks = blocked;
     }
     head.roster_version += 1;
-    Ok(transaction.set(&head_key, head.encode()))
+    transaction.set(&head_key, head.encode());
+    Ok(())
 }

@@ -59,7 +59,7 @@ impl Session {
 
     async fn reauthenticate(&mut self, reauthenticate: Reauthenticate) -> Result<(), End> {
         let now = self.shared.log.now();
-        let identity = match self.shared.authenticator.verify(&reauthenticate.token.as_str(), now) {
+        let identity = match self.shared.authenticator.verify(reauthenticate.token.as_str(), now) {
             Ok(identity) => identity,
             Err(error) => return self.problem(error.code(), None, None).await,
         };

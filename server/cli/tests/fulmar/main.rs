@@ -9,6 +9,7 @@
     reason = "tests fail by panicking"
 )]
 
+mod crash;
 mod demo;
 mod fulmar;
 mod server;

@@ -39,6 +39,11 @@ impl DevServer {
         self.running = Some(running);
     }
 
+    /// Ends it by SIGKILL.
+    pub(crate) fn kill(&mut self) {
+        drop(self.running.take());
+    }
+
     /// Ends it by SIGTERM, and gives its exit code.
     pub(crate) fn close(&mut self) -> Option<i32> {
         self.running.take().unwrap().terminated()
