@@ -46,3 +46,9 @@ pub(crate) const UNCONFIRMED_CONVERSATIONS_MAX: usize = 1_024;
 pub(crate) const DATAGRAM_BYTES_PER_SECOND: u32 = 2_000;
 /// And at once.
 pub(crate) const DATAGRAM_BYTES_BURST: u32 = 8_000;
+
+/// Connections at a time, for so many sessions. Those on top are there to be told that there are too many
+/// sessions, or to take over a session of their own; beyond them connections are refused without a word.
+pub(crate) const fn connections_max(sessions_max: usize) -> usize {
+    sessions_max.saturating_add(sessions_max / 8).saturating_add(64)
+}

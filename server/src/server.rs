@@ -21,6 +21,7 @@ use crate::{
     clock::{Clock, Rng},
     config::{Config, Credentials},
     fanout::Hub,
+    limits::connections_max,
     log::{Log, LogError},
     metrics::{CloseReason, Metrics},
     operations::Operations,
@@ -34,6 +35,8 @@ use crate::{
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(6);
 /// And then for the endpoint to say goodbye.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+/// Connections at a time that a stopping server takes to say so; more are refused without a word.
+const TURNED_AWAY_MAX: usize = 64;
 /// How often sessions whose clients vanished are looked for.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(2);
 
@@ -303,6 +306,7 @@ async fn accept_all(
     connections: TaskTracker,
 ) {
     let open = Arc::new(AtomicUsize::new(0));
+    let connections_max = connections_max(shared.limits.sessions_max);
     loop {
         let incoming = tokio::select! {
             biased;
@@ -312,16 +316,28 @@ async fn accept_all(
         let Some(incoming) = incoming else { return };
         let now_open = open.fetch_add(1, Ordering::AcqRel);
         let slot = Slot(Arc::clone(&open));
-        if now_open >= shared.limits.sessions_max {
+        if now_open >= connections_max {
             shared.metrics.error(ErrorCode::TooManySessions);
             incoming.refuse();
             continue;
         }
         connections.spawn(serve(incoming, Arc::clone(&shared), slot));
     }
-    // From here on whoever comes is told to go elsewhere, until the endpoint closes.
+    // From here on whoever comes is told to come back later, until the endpoint closes.
+    let mut turned_away = JoinSet::new();
     while let Some(incoming) = endpoint.accept().await {
-        incoming.refuse();
+        while turned_away.try_join_next().is_some() {}
+        if turned_away.len() < TURNED_AWAY_MAX {
+            turned_away.spawn(turn_away(incoming));
+        } else {
+            incoming.refuse();
+        }
+    }
+}
+
+async fn turn_away(incoming: Incoming) {
+    if let Ok(Ok(connection)) = timeout(tuning::HANDSHAKE_TIMEOUT, incoming).await {
+        connection.close(varint(ErrorCode::GoingAway), ErrorCode::GoingAway.name().as_bytes());
     }
 }
 

@@ -111,7 +111,8 @@ impl Dialled {
 
     /// Says `Hello` and waits for `Welcome`.
     pub async fn enter(self, token: &str, device_id: DeviceId) -> Result<WireClient, ConnectionEnd> {
-        let mut control = self.open_stream().await;
+        let (send, receive) = within("a stream", self.connection.open_bi()).await?;
+        let mut control = WireStream::bidirectional(send, receive);
         let hello = self.hello(token, device_id);
         control.write_bytes(hello.to_bytes()).await;
         match within("Welcome", control.next()).await {

@@ -102,6 +102,16 @@ impl TestServer {
         options
     }
 
+    /// Tries to start a second server on the same folder, and gives why that cannot be.
+    pub async fn start_another(&self) -> String {
+        let mut options = self.options();
+        options.config.listen.address = (Ipv4Addr::LOCALHOST, 0).into();
+        match Server::start(options).await {
+            Ok(_) => panic!("two servers on one folder"),
+            Err(error) => error.to_string(),
+        }
+    }
+
     /// Stops politely.
     pub async fn stop(&mut self) {
         let server = self.server.take().expect("a server that runs");

@@ -1,15 +1,19 @@
 //! The whole server over real sockets, with a client that speaks frames by itself.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
+mod bad_input;
+mod bad_requests;
 mod delivery;
 mod groups;
 mod history;
+mod limits;
 mod marks;
 mod membership;
 mod messages;
 mod presence;
 mod redaction;
 mod session;
+mod shutdown;
 mod streams;
 
 use std::time::Duration;

@@ -4,7 +4,7 @@ use std::{
     collections::{HashMap, HashSet},
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -23,7 +23,7 @@ use crate::{
 /// Why a session was not registered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum RegisterError {
-    #[error("the user has the most sessions allowed")]
+    #[error("the user, or the server, has the most sessions allowed")]
     TooManySessions,
 }
 
@@ -47,6 +47,8 @@ pub(crate) struct Newcomer {
 /// See the module. Bounded by the sessions it holds.
 pub(crate) struct Hub {
     users: RwLock<HashMap<UserId, Vec<Arc<SessionHandle>>>>,
+    /// How many sessions `users` holds. Changed under its lock.
+    open: AtomicUsize,
     next_number: AtomicU64,
     limits: Arc<Limits>,
     metrics: Arc<Metrics>,
@@ -57,6 +59,7 @@ impl Hub {
     pub(crate) fn new(limits: Arc<Limits>, metrics: Arc<Metrics>) -> Self {
         Self {
             users: RwLock::default(),
+            open: AtomicUsize::new(0),
             next_number: AtomicU64::new(1),
             limits,
             metrics,
@@ -78,16 +81,20 @@ impl Hub {
         let number = SessionNumber::new(self.next_number.fetch_add(1, Ordering::Relaxed));
         let identity = SessionIdentity { number, user: user.clone(), device, tag, client, connected_at };
         let session = Arc::new(SessionHandle::new(identity, connection, blocked, expires_at, metrics));
-        let sessions = users.entry(user).or_default();
-        if let Some(older) = sessions.iter_mut().find(|older| older.identity.device == device) {
+        let own = users.get_mut(&user);
+        let older = own.and_then(|own| own.iter_mut().find(|older| older.identity.device == device));
+        if let Some(older) = older {
             older.end(ErrorCode::SessionReplaced);
             let older = std::mem::replace(older, Arc::clone(&session));
             return Ok(Registered { session, older: Some(older) });
         }
-        if sessions.len() >= self.limits.sessions_per_user_max {
+        if users.get(&user).map_or(0, Vec::len) >= self.limits.sessions_per_user_max
+            || self.open.load(Ordering::Relaxed) >= self.limits.sessions_max
+        {
             return Err(RegisterError::TooManySessions);
         }
-        sessions.push(Arc::clone(&session));
+        users.entry(user).or_default().push(Arc::clone(&session));
+        self.open.fetch_add(1, Ordering::Relaxed);
         self.metrics.sessions.increment(1.0);
         Ok(Registered { session, older: None })
     }
@@ -100,6 +107,7 @@ impl Hub {
             let before = sessions.len();
             sessions.retain(|other| !Arc::ptr_eq(other, session));
             if sessions.len() < before {
+                self.open.fetch_sub(1, Ordering::Relaxed);
                 self.metrics.sessions.decrement(1.0);
             }
             if sessions.is_empty() {

@@ -55,7 +55,11 @@ pub(crate) async fn accept(shared: Arc<Shared>, connection: Connection) -> Error
 
 /// Opens the session; gives the store too as it stood before Welcome.
 async fn open(shared: &Arc<Shared>, connection: &Connection) -> Result<(Session, Snapshot), End> {
-    let hello = timeout(limits::HELLO_TIMEOUT, read_hello(connection)).await;
+    let hello = tokio::select! {
+        biased;
+        () = shared.draining.cancelled() => return Err(ErrorCode::GoingAway),
+        hello = timeout(limits::HELLO_TIMEOUT, read_hello(connection)) => hello,
+    };
     let (control_send, control, hello) = match hello {
         Ok(hello) => hello?,
         // Whoever opened other streams took it for granted that they would be served.

@@ -108,6 +108,10 @@ impl SendLane {
             self.refuse(client_seq, ErrorCode::RateLimited, Some(wait));
             return;
         }
+        // It may have begun since, from the other side.
+        if self.starts_conversation && matches!(log.head(&self.conversation.id).await, Ok(Some(_))) {
+            self.starts_conversation = false;
+        }
         if self.starts_conversation {
             match self.stream.shared.rates.start_conversation(user) {
                 Ok(()) => self.starts_conversation = false,
