@@ -46,6 +46,7 @@ fn numbers(outbox: &Outbox) -> Vec<u64> {
     outbox.items().map(|item| item.client_seq.get()).collect()
 }
 
+// FUL-SEND-11
 #[test]
 fn sends_go_in_order_and_at_most_64_have_no_answer() {
     let mut outbox = outbox(100);
