@@ -12,6 +12,8 @@
 mod crash;
 mod demo;
 mod fulmar;
+mod memory;
+mod redaction;
 mod server;
 mod serving;
 mod talking;
