@@ -28,8 +28,13 @@ pub(crate) const BACKLOG_LANES_MAX: usize = 2;
 /// Stream data that a session may have in flight or waiting for acknowledgement: what a client that stops
 /// reading costs.
 pub(crate) const SEND_WINDOW_BYTES: u64 = 512 * 1024;
-/// Entries taken from log or store at once for one lane, or one page.
-pub(crate) const LANE_READ_ENTRIES_MAX: usize = 32;
+/// Entries taken from log or store at once for one lane, or one part of a page.
+pub(crate) const READ_AHEAD_ENTRIES_MAX: usize = 32;
+/// And their bytes, but that one entry may be longer: what each lane and each request of a client that does
+/// not read holds.
+pub(crate) const READ_AHEAD_BYTES_MAX: usize = 64 * 1024;
+/// Requests of one session that are worked on at once; the others wait.
+pub(crate) const REQUESTS_AT_ONCE_MAX: usize = 8;
 /// A lane without news for so long is closed.
 pub(crate) const LANE_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Marks that move are sent after this time, so that many moves are one frame.

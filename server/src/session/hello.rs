@@ -21,7 +21,7 @@ use super::{End, Session, Shared, end_of, watch::Watching};
 use crate::{
     auth::Identity,
     fanout::{Newcomer, Registered, SessionHandle},
-    limits::UNANSWERED_BYTES_PER_SESSION_MAX,
+    limits::{REQUESTS_AT_ONCE_MAX, UNANSWERED_BYTES_PER_SESSION_MAX},
     store::Snapshot,
     transport::{
         frames::{FrameReader, varint},
@@ -82,6 +82,7 @@ async fn open(shared: &Arc<Shared>, connection: &Connection) -> Result<(Session,
         tasks: JoinSet::new(),
         streams_admitted: false,
         unanswered: Arc::new(Semaphore::new(UNANSWERED_BYTES_PER_SESSION_MAX)),
+        requests: Arc::new(Semaphore::new(REQUESTS_AT_ONCE_MAX)),
         send_lanes: super::send_lane::OpenLanes::default(),
         presence_generation: Generation::default(),
         typing_generations: HashMap::new(),

@@ -2,7 +2,7 @@
 //!
 //! The lane is a cursor that reads: it takes what stands behind its position, from memory or the store,
 //! writes it, and waits to be told that there is more. QUIC's flow control is its back-pressure; it holds
-//! at most one read of `LANE_READ_ENTRIES_MAX` entries. Every seq is accounted for, in order: as an entry,
+//! at most one read of about `READ_AHEAD_BYTES_MAX`. Every seq is accounted for, in order: as an entry,
 //! as this device's own, or in a hole.
 //!
 //! What it may send is decided by the user's membership, which it reads again whenever the roster changed;
@@ -18,10 +18,10 @@ use fulmar_protocol::{
 use quinn::SendStream;
 use tokio::time::{Instant, sleep_until};
 
-use super::End;
+use super::{End, read_ahead::ReadAhead};
 use crate::{
     fanout::{LaneSignal, SessionHandle},
-    limits::{LANE_IDLE_TIMEOUT, LANE_READ_ENTRIES_MAX, MARKS_DEBOUNCE},
+    limits::{LANE_IDLE_TIMEOUT, MARKS_DEBOUNCE},
     log::{Conversation, LaneStart, Log, LogError, StoredEntry},
     metrics::Metrics,
     rows::Member,
@@ -86,6 +86,7 @@ struct Running {
     read_sent: Seq,
     /// Entries of other users were sent since their marks were.
     others_wrote: bool,
+    read_ahead: ReadAhead,
 }
 
 /// Counts an open lane for as long as it lives, however its task ends.
@@ -163,6 +164,7 @@ impl LogLane {
             marks_sent: start.marks.iter().map(|marks| (marks.user.clone(), marks.clone())).collect(),
             read_sent: start.read.seq,
             others_wrote: false,
+            read_ahead: ReadAhead::new(),
             lane: self,
         };
         running.run(start).await
@@ -278,10 +280,12 @@ impl Running {
                 }
                 Some(_) => {
                     let log = Arc::clone(&self.lane.log);
-                    let entries = log.entries(&self.conversation, self.next, LANE_READ_ENTRIES_MAX).await?;
+                    let asked = self.read_ahead.entries();
+                    let mut entries = log.entries(&self.conversation, self.next, asked).await?;
                     if entries.is_empty() {
                         break;
                     }
+                    entries.truncate(self.read_ahead.take(entries.iter().map(|entry| entry.frame.len())));
                     // The entries may be newer than the membership: whoever was removed by one of these
                     // gets no further.
                     self.refresh_membership().await?;

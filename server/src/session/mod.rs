@@ -12,6 +12,7 @@ mod control;
 mod datagrams;
 mod hello;
 mod log_lane;
+mod read_ahead;
 mod requests;
 mod send_lane;
 mod watch;
@@ -83,6 +84,8 @@ pub(crate) struct Session {
     streams_admitted: bool,
     /// Bytes of content that may be queued without an answer.
     unanswered: Arc<Semaphore>,
+    /// Turns of requests to be worked on.
+    requests: Arc<Semaphore>,
     /// Conversations with an open send lane.
     send_lanes: send_lane::OpenLanes,
     datagram_rate: TokenBucket,
@@ -219,6 +222,7 @@ impl Session {
             shared: Arc::clone(&self.shared),
             handle: Arc::clone(&self.handle),
             unanswered: Arc::clone(&self.unanswered),
+            requests: Arc::clone(&self.requests),
             send_lanes: self.send_lanes.clone(),
             send,
             reader,

@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 
 use super::{
     End, Shared, end_of,
+    read_ahead::ReadAhead,
     send_lane::{OpenLanes, SendLane},
 };
 use crate::{
@@ -31,6 +32,8 @@ pub(super) struct ClientStream {
     pub(super) shared: Arc<Shared>,
     pub(super) handle: Arc<SessionHandle>,
     pub(super) unanswered: Arc<Semaphore>,
+    /// Turns to be worked on.
+    pub(super) requests: Arc<Semaphore>,
     pub(super) send_lanes: OpenLanes,
     pub(super) send: SendStream,
     pub(super) reader: FrameReader,
@@ -77,6 +80,9 @@ impl ClientStream {
             return SendLane::serve(self, open).await;
         }
         let _ = self.send.set_priority(Priority::Request.value());
+        let requests = Arc::clone(&self.requests);
+        // Closed only with the session.
+        let Ok(_turn) = requests.acquire().await else { return Ok(()) };
         let answered = match first {
             Frame::HistoryRequest(request) => self.history(request).await,
             Frame::InboxRequest(request) => self.inbox(request).await,
@@ -121,18 +127,37 @@ impl ClientStream {
 
     async fn history(&mut self, request: HistoryRequest) -> Result<(), Refusal> {
         request.check()?;
-        let from = Some(request.from_seq).filter(|seq| *seq > fulmar_protocol::Seq::ZERO);
-        let limit = usize::try_from(request.limit).unwrap_or(limits::HISTORY_ENTRIES_MAX);
-        let user = &self.handle.identity.user;
-        let page =
-            self.shared.log.history(user, request.conversation_id, from, request.direction, limit).await?;
-        for item in page.items {
-            match item {
-                HistoryItem::Entry(entry) => self.send.write_chunk(entry.frame).await?,
-                HistoryItem::Hole(hole) => self.answer(&Frame::Hole(hole)).await?,
+        let user = self.handle.identity.user.clone();
+        let log = Arc::clone(&self.shared.log);
+        let (id, direction) = (request.conversation_id, request.direction);
+        let mut from = Some(request.from_seq).filter(|seq| *seq > fulmar_protocol::Seq::ZERO);
+        let mut left = usize::try_from(request.limit).unwrap_or(limits::HISTORY_ENTRIES_MAX);
+        let mut ahead = ReadAhead::new();
+        // In parts, so that a page that nobody reads is not in memory as a whole.
+        let end = loop {
+            let page = log.history(&user, id, from, direction, ahead.entries().min(left)).await?;
+            let (mut entries, mut bytes) = (0, Vec::new());
+            for item in &page.items {
+                if let HistoryItem::Entry(entry) = item {
+                    entries += 1;
+                    bytes.push(entry.frame.len());
+                }
             }
-        }
-        self.answer(&Frame::HistoryEnd(HistoryEnd { next_seq: page.next, head_seq: page.head })).await
+            ahead.take(bytes.into_iter());
+            left = left.saturating_sub(entries);
+            let (next_seq, head_seq) = (page.next, page.head);
+            for item in page.items {
+                match item {
+                    HistoryItem::Entry(entry) => self.send.write_chunk(entry.frame).await?,
+                    HistoryItem::Hole(hole) => self.answer(&Frame::Hole(hole)).await?,
+                }
+            }
+            if left == 0 || next_seq.is_none() {
+                break HistoryEnd { next_seq, head_seq };
+            }
+            from = next_seq;
+        };
+        self.answer(&Frame::HistoryEnd(end)).await
     }
 
     async fn inbox(&mut self, request: InboxRequest) -> Result<(), Refusal> {
