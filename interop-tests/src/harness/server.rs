@@ -1,19 +1,15 @@
 //! A server in this process: real sockets, real TLS, a real store in a folder of its own.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
+use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fulmar_server::{
-    Clock, Config, Development, Metrics, Rng, Server, ServerOptions, StartError, StoreError, crypto_provider,
-};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
-use serde_json::Value;
+use fulmar_server::{Clock, Config, Metrics, Rng, Server, ServerOptions, StartError, StoreError};
 use tempfile::TempDir;
 
-use super::{ConnectionEnd, DialOptions, Dialled, WireClient, device, tokens, user, within};
+use super::{Entrance, within};
 
 /// How a [`TestServer`] is started.
 pub struct Setup {
@@ -34,15 +30,18 @@ impl Default for Setup {
 /// See the module. Its folder goes with it.
 pub struct TestServer {
     setup: Setup,
-    development: Development,
-    tls: Arc<rustls::ClientConfig>,
+    entrance: Entrance,
     server: Option<Server>,
-    address: SocketAddr,
     data: TempDir,
 }
 
-/// How long a token lasts, where a test does not care.
-const TOKEN_TTL: Duration = Duration::from_secs(3_600);
+impl Deref for TestServer {
+    type Target = Entrance;
+
+    fn deref(&self) -> &Entrance {
+        &self.entrance
+    }
+}
 
 impl TestServer {
     /// A server as it comes.
@@ -60,12 +59,10 @@ impl TestServer {
     /// A server set up in any way.
     pub async fn start_with(mut setup: Setup) -> Self {
         let data = tempfile::tempdir().unwrap();
-        let development = Development::create_or_open(data.path(), setup.clock.clone()).unwrap();
         setup.config.listen.address = (Ipv4Addr::LOCALHOST, 0).into();
         setup.config.listen.admin = (Ipv4Addr::LOCALHOST, 0).into();
-        let tls = client_tls(&development.authority());
-        let address = setup.config.listen.address;
-        let mut server = Self { setup, development, tls, server: None, address, data };
+        let entrance = Entrance::new(data.path(), setup.config.listen.address, setup.clock.clone());
+        let mut server = Self { setup, entrance, server: None, data };
         server.start_again().await;
         server
     }
@@ -84,15 +81,15 @@ impl TestServer {
             }
         });
         let server = started.await.unwrap_or_else(|error| panic!("{error}"));
-        self.address = server.address();
-        self.setup.config.listen.address = self.address;
+        self.entrance.address = server.address();
+        self.setup.config.listen.address = server.address();
         self.server = Some(server);
     }
 
     fn options(&self) -> ServerOptions {
         let mut config = self.setup.config.clone();
         let audience = config.auth.audience.clone();
-        self.development.configure(&mut config);
+        self.entrance.development.configure(&mut config);
         config.auth.audience = audience;
         let credentials = config.credentials().unwrap();
         let data = self.data.path().to_owned();
@@ -174,64 +171,4 @@ impl TestServer {
         })
         .await;
     }
-
-    /// A token for a user.
-    pub fn token(&self, name: &str) -> String {
-        self.token_for(name, TOKEN_TTL)
-    }
-
-    /// A token that lasts so long.
-    pub fn token_for(&self, name: &str, ttl: Duration) -> String {
-        self.development.issue_token(&user(name), ttl).unwrap()
-    }
-
-    /// A token with any claims.
-    pub fn sign(&self, claims: &Value) -> String {
-        tokens::sign(self.data.path(), claims)
-    }
-
-    /// A connection on which nothing was said yet.
-    pub async fn dial(&self) -> Dialled {
-        self.dial_with(DialOptions::default()).await
-    }
-
-    /// A connection set in any way.
-    pub async fn dial_with(&self, options: DialOptions) -> Dialled {
-        self.try_dial(options).await.expect("a connection")
-    }
-
-    /// A connection, or why there is none.
-    pub async fn try_dial(&self, options: DialOptions) -> Result<Dialled, ConnectionEnd> {
-        Dialled::connect(self.address, Arc::clone(&self.tls), options).await
-    }
-
-    /// A session of this user on the device of that number.
-    pub async fn connect(&self, name: &str, device_number: u8) -> WireClient {
-        self.try_connect(name, device_number).await.expect("a session")
-    }
-
-    /// A session, or with what the server closed the connection.
-    pub async fn try_connect(&self, name: &str, device_number: u8) -> Result<WireClient, ConnectionEnd> {
-        let dialled = self.try_dial(DialOptions::default()).await?;
-        dialled.enter(&self.token(name), device(name, device_number)).await
-    }
-
-    /// A session of a client set in any way.
-    pub async fn connect_with(&self, name: &str, device_number: u8, options: DialOptions) -> WireClient {
-        let dialled = self.dial_with(options).await;
-        dialled.enter(&self.token(name), device(name, device_number)).await.expect("a session")
-    }
-}
-
-/// Trusts one authority and speaks this protocol.
-pub(super) fn client_tls(authority: &Path) -> Arc<rustls::ClientConfig> {
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_file(authority).unwrap()).unwrap();
-    let mut tls = rustls::ClientConfig::builder_with_provider(crypto_provider())
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    tls.alpn_protocols = vec![fulmar_protocol::ALPN.to_vec()];
-    Arc::new(tls)
 }
