@@ -30,6 +30,14 @@ impl WireStream {
         within("room to write a frame", written).await.expect("the server takes the frame");
     }
 
+    /// Sends a frame, unless the stream or the connection has ended.
+    ///
+    /// # Errors
+    /// Then, with what quinn says.
+    pub async fn try_write(&mut self, frame: &Frame) -> Result<(), quinn::WriteError> {
+        self.send_stream().write_chunk(frame.to_bytes()).await
+    }
+
     /// Sends several frames as one piece.
     pub async fn write_all(&mut self, frames: impl IntoIterator<Item = Frame>) {
         let mut bytes = BytesMut::new();

@@ -10,5 +10,6 @@
     missing_docs
 )]
 
+mod kill;
 mod memory;
 mod server_process;
