@@ -12,7 +12,6 @@
 mod crash;
 mod demo;
 mod fulmar;
-mod memory;
 mod redaction;
 mod server;
 mod serving;

@@ -18,13 +18,7 @@ pub(crate) struct DevServer {
 
 impl DevServer {
     pub(crate) fn start() -> Self {
-        Self::start_with("")
-    }
-
-    /// Starts it with a configuration.
-    pub(crate) fn start_with(config: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("fulmar.toml"), config).unwrap();
         let mut server =
             Self { folder, address: "127.0.0.1:0".parse().unwrap(), admin: String::new(), running: None };
         server.open();
@@ -36,28 +30,13 @@ impl DevServer {
         let (data, listen) = (self.data(), self.address.to_string());
         let arguments = ["serve", "--dev", "--data", data.to_str().unwrap(), "--listen", &listen];
         let errors = self.folder.path().join("server.log");
-        let mut command = fulmar(&arguments);
-        command.args(["--admin", "127.0.0.1:0"]);
-        let config = self.folder.path().join("fulmar.toml");
-        if std::fs::metadata(&config).is_ok_and(|file| file.len() > 0) {
-            command.arg("--config").arg(config);
-        }
-        let running = Running::start(&mut command, &errors);
+        let running = Running::start(fulmar(&arguments).args(["--admin", "127.0.0.1:0"]), &errors);
         let line = running.line();
         let words: Vec<&str> = line.split(' ').collect();
         assert_eq!(words[..2], ["listening", "on"], "{line}");
         self.address = words[2].parse().unwrap();
         self.admin = words.iter().find_map(|word| word.strip_prefix("http://")).unwrap().to_owned();
         self.running = Some(running);
-    }
-
-    /// The memory that the process holds now.
-    #[cfg(target_os = "linux")]
-    pub(crate) fn resident_bytes(&self) -> u64 {
-        let status = format!("/proc/{}/status", self.running.as_ref().unwrap().child.id());
-        let status = std::fs::read_to_string(status).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-        line.split_whitespace().next().unwrap().parse::<u64>().unwrap() * 1024
     }
 
     /// Ends it by SIGKILL.
