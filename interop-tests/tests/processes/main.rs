@@ -12,4 +12,6 @@
 
 mod kill;
 mod memory;
+mod power_cut;
+mod power_cut_workload;
 mod server_process;
