@@ -40,7 +40,6 @@ impl Default for DialOptions {
 #[derive(Debug)]
 pub struct Dialled {
     pub(super) connection: Connection,
-    pub(super) endpoint: Endpoint,
     pub(super) cable: Arc<Cable>,
     pub(super) options: DialOptions,
 }
@@ -69,7 +68,7 @@ impl Dialled {
         config.transport_config(Arc::new(transport));
         let connecting = endpoint.connect_with(config, server, "localhost").unwrap();
         let connection = within("the handshake", connecting).await?;
-        Ok(Self { connection, endpoint, cable, options })
+        Ok(Self { connection, cable, options })
     }
 
     /// Opens a bidirectional stream, as raw as the connection.

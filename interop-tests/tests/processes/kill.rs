@@ -127,7 +127,7 @@ async fn every_accepted_message_is_there_once_and_in_order_after_kills_at_random
     let members: Vec<&str> = names.iter().map(String::as_str).chain(["reader"]).collect();
     let founder = server.connect("founder", 1).await;
     founder.group(together).await.send(&create_group(1, &members, HistoryPolicy::All)).await;
-    founder.goodbye().await;
+    founder.goodbye();
     let run = Arc::new(Run {
         server: RwLock::new(server),
         killed: watch::Sender::new(0),

@@ -99,7 +99,7 @@ async fn check(data: &Path, credentials: &Path, acknowledged: &[Acknowledged]) -
     if result.is_ok() {
         goes_on(&entrance).await;
     }
-    reader.goodbye().await;
+    reader.goodbye();
     drop(server);
     result
 }

@@ -78,10 +78,10 @@ async fn a_user_has_so_many_sessions_and_devices_and_no_more() {
     assert_eq!(first.closed_with().await, ErrorCode::SessionReplaced);
     first_again.ping().await;
     second.ping().await;
-    second.goodbye().await;
+    second.goodbye();
     server.until_metric("fulmar_sessions", 3.0).await;
     let third = server.connect("alice", 3).await;
-    third.goodbye().await;
+    third.goodbye();
     server.until_metric("fulmar_sessions", 3.0).await;
     let refused = server.try_connect("alice", 4).await.unwrap_err();
     assert_eq!(refused, ConnectionEnd::Code(ErrorCode::TooManyDevices));
@@ -105,7 +105,7 @@ async fn a_server_has_so_many_sessions_and_no_more() {
     let mut alice_again = server.connect("alice", 1).await;
     alice_again.ping().await;
     drop(alice);
-    alice_again.goodbye().await;
+    alice_again.goodbye();
     server.until_metric("fulmar_sessions", 3.0).await;
     server.connect("eve", 1).await.ping().await;
     others.are_well().await;

@@ -22,9 +22,9 @@ use fulmar_interop_tests::{FastTime, WireClient, contents::text};
 use fulmar_protocol::ConversationId;
 use fulmar_server::Clock;
 
-/// Time that runs twenty times as fast as on the wall, and a time of day that keeps up with it.
+/// Time that runs fifty times as fast as on the wall, and a time of day that keeps up with it.
 fn fast_clock() -> (FastTime, Clock) {
-    let fast = FastTime::start(Duration::from_millis(20));
+    let fast = FastTime::start(Duration::from_millis(50));
     (fast, Clock::simulated(Clock::system().now()))
 }
 

@@ -56,9 +56,9 @@ async fn who_writes_to_one_another_sees_one_another_come_and_go() {
     until_state(&bob, "alice", PresenceState::Away).await;
     alice.presence(PresenceState::Online);
     until_state(&bob, "alice", PresenceState::Online).await;
-    alice.goodbye().await;
+    alice.goodbye();
     until_state(&bob, "alice", PresenceState::Away).await;
-    tablet.goodbye().await;
+    tablet.goodbye();
     let offline = until_state(&bob, "alice", PresenceState::Offline).await;
     assert!(offline.last_seen.is_some(), "last seen is known");
     assert!(offline.generation > online.generation, "the latest wins");
@@ -124,7 +124,7 @@ async fn who_is_cut_off_and_comes_back_at_once_was_never_offline() {
     // Replaced by a newer connection of the same device, and then closed with an error.
     let replacing = server.connect("alice", 1).await;
     drop(alice);
-    replacing.close(ErrorCode::Internal).await;
+    replacing.close(ErrorCode::Internal);
     let mut alice = server.connect("alice", 1).await;
     alice.presence(PresenceState::Away);
     let next = bob.next_presence("alice's state", |presence| presence.user == user("alice")).await;
@@ -192,7 +192,7 @@ async fn who_is_offline_stays_hidden_from_those_they_block() {
     bob.group(id).await.send(&text("b")).await;
     carol.group(id).await.send(&text("c")).await;
     alice.block("bob", true).await.unwrap();
-    alice.goodbye().await;
+    alice.goodbye();
     server.until_metric("fulmar_sessions", 2.0).await;
     bob.watch(&[id]).await;
     assert_eq!(presence_until(&bob, "carol").await, ["carol"]);

@@ -270,7 +270,7 @@ async fn a_watched_conversation_has_a_lane_though_nothing_is_new() {
     server.connect("alice", 1).await.direct("bob").await.send(&text("hello")).await;
     bob.lane(id).await.catch_up().await;
     bob.have(id, 1).await;
-    bob.goodbye().await;
+    bob.goodbye();
     let mut bob = server.connect("bob", 1).await;
     bob.watch(&[id]).await;
     let mut lane = bob.lane(id).await;

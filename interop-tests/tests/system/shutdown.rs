@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fulmar_interop_tests::{
-    ConnectionEnd, DialOptions, TestServer, WireClient, contents, contents::text, direct, within,
+    ConnectionEnd, DialOptions, Setup, TestServer, WireClient, contents, contents::text, direct, within,
 };
 use fulmar_protocol::{ConversationId, Direction, ErrorCode, Frame};
 use fulmar_server::{Health, StoreFault};
 use serde_json::json;
 
-use crate::delivery::send_numbers;
+use crate::{delivery::send_numbers, fast_clock};
 
 fn both() -> ConversationId {
     direct("alice", "bob")
@@ -63,7 +63,8 @@ async fn a_stop_is_announced_and_what_is_in_flight_is_answered() {
 // FUL-SESS-30, FUL-LIM-6
 #[tokio::test]
 async fn a_client_that_does_not_read_does_not_hold_up_a_stop() {
-    let mut server = TestServer::start().await;
+    let (_fast, clock) = fast_clock();
+    let mut server = TestServer::start_with(Setup { clock, ..Setup::default() }).await;
     let options = DialOptions { receive_window: 3_000, ..DialOptions::default() };
     let mut deaf = server.connect_with("bob", 1, options).await;
     let alice = server.connect("alice", 1).await;
@@ -131,7 +132,7 @@ async fn whatever_was_accepted_is_there_after_a_stop_and_after_a_crash() {
             }
             // What was stored but not answered counts as well: sent again, it would appear once.
             *told = (1..).zip(log.iter().map(fulmar_interop_tests::Delivered::says)).collect();
-            client.goodbye().await;
+            client.goodbye();
         }
     }
 }
