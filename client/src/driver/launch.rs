@@ -1,6 +1,6 @@
 //! Putting a client together: the state is read, the channels are made, the driver is spawned.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -136,7 +136,7 @@ impl Driver {
             outbox_bytes,
             sendable: BTreeSet::new(),
             send_timers: BTreeSet::new(),
-            waiting_for_room: HashSet::new(),
+            waiting_for_room: BTreeSet::new(),
             confirming: Confirming::default(),
             watching: Watching::default(),
             ephemeral: Ephemeral::new(),

@@ -31,7 +31,7 @@ mod told;
 mod tracked;
 mod watching;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use fulmar_protocol::{ConversationId, DeviceId, Epoch, ErrorCode, SeqRange, UserId};
@@ -103,7 +103,7 @@ pub(crate) struct Driver {
     /// Conversations that may have something to send.
     sendable: BTreeSet<ConversationId>,
     send_timers: BTreeSet<(Instant, ConversationId)>,
-    waiting_for_room: HashSet<ConversationId>,
+    waiting_for_room: BTreeSet<ConversationId>,
     confirming: Confirming,
     watching: Watching,
     ephemeral: Ephemeral,

@@ -1,6 +1,6 @@
 //! Presence and typing, by datagram, both ways. Nothing of it is stored, and any of it may be lost.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use fulmar_protocol::limits::{DATAGRAMS_PER_SECOND_MAX, PRESENCE_RENEW, TYPING_RENEW, TYPING_TTL};
@@ -21,12 +21,12 @@ pub(super) struct Ephemeral {
     renew_at: Option<Instant>,
     generation: u64,
     /// Where this user types, and when the server was last told.
-    typing: HashMap<ConversationId, Instant>,
+    typing: BTreeMap<ConversationId, Instant>,
     bucket: TokenBucket,
     others: LatestWins<UserId, (PresenceState, Option<TimestampMs>)>,
     others_typing: TypingState,
     /// Whom the app was told of as typing, and not yet that it ended. No more than `others_typing` holds.
-    shown_typing: HashSet<(ConversationId, UserId)>,
+    shown_typing: BTreeSet<(ConversationId, UserId)>,
 }
 
 impl Ephemeral {
@@ -36,11 +36,11 @@ impl Ephemeral {
             own: None,
             renew_at: None,
             generation: 0,
-            typing: HashMap::new(),
+            typing: BTreeMap::new(),
             bucket: TokenBucket::new(Rate::per_second(rate, rate)),
             others: LatestWins::new(PRESENCES_MAX),
             others_typing: LatestWins::new(PRESENCES_MAX),
-            shown_typing: HashSet::new(),
+            shown_typing: BTreeSet::new(),
         }
     }
 

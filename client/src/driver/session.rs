@@ -1,6 +1,6 @@
 //! One open session: its connection, its tasks, and what is under way on it. Dropping it ends its tasks.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -32,11 +32,11 @@ pub(super) struct Session {
     /// The server's time when it was opened.
     pub(super) server_time: TimestampMs,
     /// Log lanes by number.
-    pub(super) lanes: HashMap<LaneNumber, Lane>,
+    pub(super) lanes: BTreeMap<LaneNumber, Lane>,
     lanes_opened: u64,
     /// The gates of lanes whose LaneOpen has not come yet.
-    gates: HashMap<LaneNumber, watch::Sender<Gate>>,
-    pub(super) send_lanes: HashMap<ConversationId, SendLane>,
+    gates: BTreeMap<LaneNumber, watch::Sender<Gate>>,
+    pub(super) send_lanes: BTreeMap<ConversationId, SendLane>,
     pub(super) send_lanes_opened: u64,
     /// Conversations that wait for a send lane.
     pub(super) lanes_wanted: VecDeque<ConversationId>,
@@ -80,10 +80,10 @@ impl Session {
             buffer: BytesMut::new(),
             opened: now,
             server_time: welcome.server_time,
-            lanes: HashMap::new(),
+            lanes: BTreeMap::new(),
             lanes_opened: 0,
-            gates: HashMap::new(),
-            send_lanes: HashMap::new(),
+            gates: BTreeMap::new(),
+            send_lanes: BTreeMap::new(),
             send_lanes_opened: 0,
             lanes_wanted: VecDeque::new(),
             watched: Vec::new(),

@@ -1,7 +1,7 @@
 //! One conversation as the driver keeps it: what is to be sent, how far the app has the log, and what the
 //! others have.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use fulmar_protocol::{
@@ -58,7 +58,7 @@ pub(super) struct Tracked {
 
     /// The newest own message that not everybody is known to have read.
     pub(super) receipts_from: Option<Seq>,
-    marks: HashMap<UserId, (Seq, Seq)>,
+    marks: BTreeMap<UserId, (Seq, Seq)>,
 }
 
 /// An entry on its way to the state.
@@ -95,7 +95,7 @@ impl Tracked {
             lane: None,
             next_lane: None,
             receipts_from: None,
-            marks: HashMap::new(),
+            marks: BTreeMap::new(),
         }
     }
 
@@ -271,7 +271,7 @@ pub(super) fn outbox_limits() -> OutboxLimits {
 /// All conversations.
 #[derive(Default)]
 pub(super) struct Conversations {
-    by_id: HashMap<ConversationId, Box<Tracked>>,
+    by_id: BTreeMap<ConversationId, Box<Tracked>>,
     clock: u64,
 }
 

@@ -28,6 +28,8 @@ use crate::limits;
 /// is gone, and call [`settle`](Self::settle) when that is durable. When the lane is gone, or
 /// [`needs_new_lane`](Self::needs_new_lane) says that it must go, reset it and call
 /// [`handle_lane_lost`](Self::handle_lane_lost). New numbers are stored before anything is sent under them.
+/// Before a session is open, [`unanswered_sends`](Self::unanswered_sends) may be sent along with its first
+/// frame.
 ///
 /// Otherwise, after a restart, a number could stand for another body, or a send be older than the 64 answers
 /// that the server remembers.
@@ -193,6 +195,24 @@ impl Outbox {
         }
         item.on_the_wire = true;
         Some(Send { client_seq: item.send.client_seq, content: item.send.content.clone() })
+    }
+
+    /// What a lane that is opened before the session may begin with: everything unanswered as far as the window
+    /// reaches, lowest number first. Marks nothing as sent: [`mark_sent`](Self::mark_sent) does, when the lane
+    /// has become one of the session's.
+    pub fn unanswered_sends(&self, now: Duration) -> impl Iterator<Item = Send> {
+        let window = u64::try_from(limits::UNANSWERED_SENDS_MAX).unwrap_or(u64::MAX);
+        let end = self.settled.get().saturating_add(window);
+        let may_go = self.trouble.is_none() && now >= self.blocked_until;
+        let within = self.items().take_while(move |item| may_go && item.client_seq.get() < end);
+        within.map(|item| Send { client_seq: item.client_seq, content: item.content.clone() })
+    }
+
+    /// The open lane carries everything up to `number` already.
+    pub fn mark_sent(&mut self, number: ClientSeq) {
+        for item in self.items.iter_mut().take_while(|item| item.send.client_seq <= number) {
+            item.on_the_wire = true;
+        }
     }
 
     /// The lowest number without an answer, or the next one.
