@@ -143,7 +143,9 @@ impl Journal {
         self.urgent = false;
         self.lazy_since = None;
         let mut effects = std::mem::take(&mut self.effects);
-        effects.extend(std::mem::take(&mut self.settling).into_iter().map(|(id, lowest)| Effect::Settled(id, lowest)));
+        effects.extend(
+            std::mem::take(&mut self.settling).into_iter().map(|(id, lowest)| Effect::Settled(id, lowest)),
+        );
         let ticket = self.store.submit(std::mem::take(&mut self.batch));
         if self.store.is_durable(ticket) {
             return effects;

@@ -32,6 +32,9 @@ pub(super) struct Tracked {
     pub(super) waiting: VecDeque<Enqueue>,
     /// Who waits for an answer.
     pub(super) waiters: BTreeMap<ClientSeq, Reply<Accepted>>,
+    /// Numbers up to here may have left in early data. A copy of that may come to the server at any time, so they
+    /// never stand for another content.
+    pub(super) early_through: Option<ClientSeq>,
     /// New numbers are on their way to the state; nothing is sent until they are there.
     pub(super) renumbering: u32,
     pub(super) backoff: Backoff,
@@ -81,6 +84,7 @@ impl Tracked {
             storing: VecDeque::new(),
             waiting: VecDeque::new(),
             waiters: BTreeMap::new(),
+            early_through: None,
             renumbering: 0,
             backoff: Backoff::new(),
             setbacks: 0,
@@ -101,7 +105,10 @@ impl Tracked {
 
     /// As it was stored.
     pub(super) fn restore(row: ConversationRow, outbox: Outbox) -> Self {
+        // In the process before, perhaps.
+        let early_through = outbox.items().last().map(|item| item.client_seq);
         Self {
+            early_through,
             peer: row.peer,
             had: row.cursor.as_ref().map(CursorState::seq),
             cursor: row.cursor,
@@ -286,6 +293,10 @@ impl Conversations {
 
     pub(super) fn len(&self) -> usize {
         self.by_id.len()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (ConversationId, &Tracked)> {
+        self.by_id.iter().map(|(id, tracked)| (*id, tracked.as_ref()))
     }
 
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (ConversationId, &mut Tracked)> {

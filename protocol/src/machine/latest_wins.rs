@@ -73,7 +73,10 @@ impl<K: Ord + Clone, V: PartialEq> LatestWins<K, V> {
 
     /// Takes out what has ended.
     pub fn expire(&mut self, now: Duration) -> Vec<(K, V)> {
-        self.states.extract_if(.., |_, state| state.until <= now).map(|(key, state)| (key, state.value)).collect()
+        self.states
+            .extract_if(.., |_, state| state.until <= now)
+            .map(|(key, state)| (key, state.value))
+            .collect()
     }
 
     /// When the next state ends.
