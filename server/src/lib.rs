@@ -31,6 +31,8 @@ pub use config::{
 pub use development::{Development, DevelopmentError};
 pub use metrics::{CloseReason, Family, Metrics};
 pub use server::{Server, ServerOptions, StartError};
+#[cfg(feature = "simulation")]
+pub use store::MemoryDisk;
 #[cfg(feature = "fault-injection")]
 pub use store::StoreFault;
 pub use store::{
