@@ -15,6 +15,7 @@ mod rows;
 mod server;
 mod session;
 mod store;
+mod tickets;
 mod transport;
 mod watched_files;
 

@@ -28,6 +28,7 @@ use crate::{
     rates::Rates,
     session::{self, Shared},
     store::{Health, Store, StoreError, StoreOptions},
+    tickets::Tickets,
     transport::{frames::varint, reset_key, tls, tuning},
 };
 
@@ -123,6 +124,7 @@ pub struct Server {
     stop_accepting: CancellationToken,
     connections: TaskTracker,
     background: JoinSet<()>,
+    tickets: Arc<Tickets>,
     admin_address: SocketAddr,
 }
 
@@ -139,12 +141,20 @@ impl Server {
             leeway: options.config.auth.leeway(),
             reload_failures: metrics.key_set_reload_failures.clone(),
         })?;
-        let tls = tls::quic_server_config(tls::TlsOptions {
+        let tickets = Tickets::new(
+            options.config.limits.tickets_max(),
+            tuning::early_data_settings(),
+            options.clock.clone(),
+            Arc::clone(&metrics),
+        );
+        let tls_options = tls::TlsOptions {
             certificate: options.credentials.certificate.clone(),
             key: options.credentials.key.clone(),
             reload_failures: metrics.certificate_reload_failures.clone(),
-        })?;
+        };
+        let tls = tls::quic_server_config_with_early_data(tls_options, Arc::clone(&tickets) as _)?;
         let store = open_store(&options, &metrics).await?;
+        tickets.load(&store).await?;
         let limits = Arc::new(options.config.limits.clone());
         let hub = Arc::new(Hub::new(Arc::clone(&limits), Arc::clone(&metrics)));
         let log = Log::new(
@@ -183,6 +193,7 @@ impl Server {
             stop_accepting: CancellationToken::new(),
             connections: TaskTracker::new(),
             background: JoinSet::new(),
+            tickets,
             admin_address: admin.address(),
         };
         server.background.spawn(accept_all(
@@ -199,6 +210,8 @@ impl Server {
         // Until the very end: whoever asks is told that the server is stopping.
         server.background.spawn(admin.serve(Arc::new(operations), CancellationToken::new()));
         server.background.spawn(sweep(Arc::clone(&server.shared)));
+        let (tickets, store) = (Arc::clone(&server.tickets), server.store.clone());
+        server.background.spawn(async move { tickets.keep(&store).await });
         Ok(server)
     }
 
@@ -240,6 +253,9 @@ impl Server {
         self.background.shutdown().await;
         if timeout(CLOSE_TIMEOUT, self.shared.log.finish()).await.is_err() {
             tracing::warn!("some appends did not finish in time; they were not answered");
+        }
+        if timeout(CLOSE_TIMEOUT, self.tickets.write(&self.store)).await.is_err() {
+            tracing::warn!("some tickets were not written; their clients wait for a round trip more");
         }
         self.store.close().await;
     }
