@@ -26,7 +26,7 @@ use crate::{
     metrics::{CloseReason, Metrics},
     operations::Operations,
     rates::Rates,
-    session::{self, Shared},
+    session::{self, Opening, Shared},
     store::{Health, Store, StoreError, StoreOptions},
     tickets::Tickets,
     transport::{frames::varint, reset_key, tls, tuning},
@@ -367,24 +367,36 @@ impl Drop for Slot {
 }
 
 async fn serve(incoming: Incoming, shared: Arc<Shared>, _slot: Slot) {
-    let connection = match Box::pin(timeout(tuning::HANDSHAKE_TIMEOUT, incoming)).await {
-        Ok(Ok(connection)) => connection,
-        Ok(Err(error)) => {
-            tracing::debug!(%error, "a handshake failed");
-            shared.metrics.connection_closed(CloseReason::Handshake);
-            return;
-        }
-        Err(_) => {
-            shared.metrics.connection_closed(CloseReason::Handshake);
-            return;
-        }
+    let Some(opening) = Box::pin(handshake(incoming, &shared)).await else {
+        shared.metrics.connection_closed(CloseReason::Handshake);
+        return;
     };
+    let connection = opening.connection().clone();
     shared.metrics.connections_opened.increment(1);
     shared.metrics.connections.increment(1.0);
-    let sent = session::accept(Arc::clone(&shared), connection.clone()).await;
+    if opening.is_early() {
+        shared.metrics.early_data_accepted.increment(1);
+    }
+    let sent = session::accept(opening).await;
     let reason = connection.closed().await;
     shared.metrics.connections.decrement(1.0);
     shared.metrics.connection_closed(CloseReason::of(&reason, Some(sent)));
+}
+
+/// A connection at the end of its handshake, if it comes to that. Early data is served meanwhile.
+async fn handshake(incoming: Incoming, shared: &Arc<Shared>) -> Option<Opening> {
+    let connecting =
+        incoming.accept().inspect_err(|error| tracing::debug!(%error, "a handshake failed")).ok()?;
+    // Which succeeds for every incoming connection.
+    let (connection, complete) = connecting.into_0rtt().ok()?;
+    let mut opening = Opening::new(Arc::clone(shared), connection.clone());
+    let completed = timeout(tuning::HANDSHAKE_TIMEOUT, opening.handshake(complete)).await;
+    if completed != Ok(true) {
+        tracing::debug!(error = ?connection.close_reason(), "a handshake failed");
+        connection.close(varint(ErrorCode::NoError), b"");
+        return None;
+    }
+    Some(opening)
 }
 
 async fn sweep(shared: Arc<Shared>) {
