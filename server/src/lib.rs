@@ -17,6 +17,7 @@ mod session;
 #[cfg(feature = "simulation")]
 mod simulation;
 mod store;
+mod tickets;
 mod transport;
 mod watched_files;
 
