@@ -1,7 +1,7 @@
 //! The simulated network itself: that it does what its figures say.
 
 mod link;
-mod network;
+mod packets;
 mod path;
 mod profiles;
 mod quic;
