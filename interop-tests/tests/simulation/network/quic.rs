@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fulmar_interop_tests::network::Profile;
-use fulmar_interop_tests::simulation::{Direction, Host, Network};
+use fulmar_interop_tests::network::{DropCause, LinkOptions, Profile};
+use fulmar_interop_tests::simulation::{Cause, Direction, Host, Network};
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use quinn::{
     ClientConfig, Connection, Endpoint, EndpointConfig, ServerConfig, TokioRuntime, TransportConfig,
@@ -183,6 +183,21 @@ async fn a_blackout_costs_its_length_and_at_most_as_much_again() {
     // Probes are sent at intervals that double, so the first after the network's return comes before the blackout
     // has lasted twice as long.
     assert!(took >= BLACKOUT + ROUND_TRIP && took < BLACKOUT * 2 + ms(500), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_path_that_shrinks_is_noticed() {
+    let mut echo = Echo::start(1, &Profile::CLEAN);
+    let (connection, _accepted) = echo.connect().await;
+    round(&connection, &[5; 100_000]).await;
+    assert!(connection.stats().path.current_mtu > 1_400, "found out meanwhile");
+    let shrunk = LinkOptions { mtu: 1_200, ..Profile::CLEAN.up };
+    echo.phone.set_links(shrunk, shrunk);
+    let took = round(&connection, &[5; 100_000]).await;
+    assert!(took < Duration::from_secs(10), "{took:?}");
+    assert_eq!(connection.stats().path.current_mtu, 1_200);
+    let dropped = echo.phone.counters().dropped(Direction::Up, Cause::Link(DropCause::Mtu));
+    assert!(dropped.packets > 0);
 }
 
 #[tokio::test(start_paused = true)]
