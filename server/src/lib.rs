@@ -14,7 +14,10 @@ mod rates;
 mod rows;
 mod server;
 mod session;
+#[cfg(feature = "simulation")]
+mod simulation;
 mod store;
+mod tickets;
 mod transport;
 mod watched_files;
 
@@ -31,6 +34,8 @@ pub use config::{
 pub use development::{Development, DevelopmentError};
 pub use metrics::{CloseReason, Family, Metrics};
 pub use server::{Server, ServerOptions, StartError};
+#[cfg(feature = "simulation")]
+pub use simulation::Simulation;
 #[cfg(feature = "simulation")]
 pub use store::MemoryDisk;
 #[cfg(feature = "fault-injection")]

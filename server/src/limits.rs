@@ -52,6 +52,10 @@ pub(crate) const DATAGRAM_BYTES_PER_SECOND: u32 = 2_000;
 /// And at once.
 pub(crate) const DATAGRAM_BYTES_BURST: u32 = 8_000;
 
+/// Tickets that wait to be written to the store. Beyond it the oldest of them stays in memory only, and a restart
+/// costs its client a round trip.
+pub(crate) const TICKET_WRITES_PENDING_MAX: usize = 16_384;
+
 /// Connections at a time, for so many sessions. Those on top are there to be told that there are too many
 /// sessions, or to take over a session of their own; beyond them connections are refused without a word.
 pub(crate) const fn connections_max(sessions_max: usize) -> usize {

@@ -1,17 +1,17 @@
 //! A whole server: store, log, hub and endpoint, from start to stop.
 
+mod accept;
+
 use std::{
     net::{SocketAddr, UdpSocket},
     path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
     time::Duration,
 };
 
 use fulmar_protocol::ErrorCode;
-use quinn::{Endpoint, EndpointConfig, Incoming, TokioRuntime};
+use quinn::{AsyncUdpSocket, Endpoint, EndpointConfig, Runtime, TokioRuntime};
+use rustls::time_provider::{DefaultTimeProvider, TimeProvider};
 use tokio::{task::JoinSet, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -21,13 +21,13 @@ use crate::{
     clock::{Clock, Rng},
     config::{Config, Credentials},
     fanout::Hub,
-    limits::connections_max,
     log::{Log, LogError},
-    metrics::{CloseReason, Metrics},
+    metrics::Metrics,
     operations::Operations,
     rates::Rates,
-    session::{self, Shared},
+    session::Shared,
     store::{Health, Store, StoreError, StoreOptions},
+    tickets::Tickets,
     transport::{frames::varint, reset_key, tls, tuning},
 };
 
@@ -35,8 +35,6 @@ use crate::{
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(6);
 /// And then for the endpoint to say goodbye.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
-/// Connections at a time that a stopping server takes to say so; more are refused without a word.
-const TURNED_AWAY_MAX: usize = 64;
 /// How often sessions whose clients vanished are looked for.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(2);
 
@@ -57,6 +55,9 @@ pub struct ServerOptions {
     /// A fault for the store to commit.
     #[cfg(feature = "fault-injection")]
     pub store_fault: Option<crate::StoreFault>,
+    /// What the server has in place of the machine's own.
+    #[cfg(feature = "simulation")]
+    pub simulation: Option<crate::Simulation>,
 }
 
 impl ServerOptions {
@@ -71,7 +72,39 @@ impl ServerOptions {
             rng,
             #[cfg(feature = "fault-injection")]
             store_fault: None,
+            #[cfg(feature = "simulation")]
+            simulation: None,
         }
+    }
+}
+
+#[cfg(not(feature = "simulation"))]
+impl ServerOptions {
+    fn time_of_certificates(&self) -> Arc<dyn TimeProvider> {
+        Arc::new(DefaultTimeProvider)
+    }
+
+    fn socket(&self, config: EndpointConfig) -> std::io::Result<(EndpointConfig, Arc<dyn AsyncUdpSocket>)> {
+        Ok((config, bind_udp(self.config.listen.address)?))
+    }
+}
+
+#[cfg(feature = "simulation")]
+impl ServerOptions {
+    fn time_of_certificates(&self) -> Arc<dyn TimeProvider> {
+        let simulated = self.simulation.as_ref().map(|simulation| Arc::clone(&simulation.time));
+        simulated.unwrap_or_else(|| Arc::new(DefaultTimeProvider))
+    }
+
+    fn socket(
+        &self,
+        mut config: EndpointConfig,
+    ) -> std::io::Result<(EndpointConfig, Arc<dyn AsyncUdpSocket>)> {
+        let Some(simulation) = &self.simulation else {
+            return Ok((config, bind_udp(self.config.listen.address)?));
+        };
+        config.rng_seed(Some(simulation.seed));
+        Ok((config, Arc::clone(&simulation.socket)))
     }
 }
 
@@ -123,6 +156,7 @@ pub struct Server {
     stop_accepting: CancellationToken,
     connections: TaskTracker,
     background: JoinSet<()>,
+    tickets: Arc<Tickets>,
     admin_address: SocketAddr,
 }
 
@@ -139,12 +173,21 @@ impl Server {
             leeway: options.config.auth.leeway(),
             reload_failures: metrics.key_set_reload_failures.clone(),
         })?;
-        let tls = tls::quic_server_config(tls::TlsOptions {
+        let tickets = Tickets::new(
+            options.config.limits.tickets_max(),
+            tuning::early_data_settings(),
+            options.clock.clone(),
+            Arc::clone(&metrics),
+        );
+        let tls_options = tls::TlsOptions {
             certificate: options.credentials.certificate.clone(),
             key: options.credentials.key.clone(),
             reload_failures: metrics.certificate_reload_failures.clone(),
-        })?;
+            time: options.time_of_certificates(),
+        };
+        let tls = tls::quic_server_config_with_early_data(tls_options, Arc::clone(&tickets) as _)?;
         let store = open_store(&options, &metrics).await?;
+        tickets.load(&store).await?;
         let limits = Arc::new(options.config.limits.clone());
         let hub = Arc::new(Hub::new(Arc::clone(&limits), Arc::clone(&metrics)));
         let log = Log::new(
@@ -159,22 +202,15 @@ impl Server {
             log,
             hub,
             authenticator,
-            rng: options.rng,
+            rng: options.rng.clone(),
             rates: Rates::new(Arc::clone(&limits)),
             limits,
             metrics,
             epoch,
             draining: CancellationToken::new(),
         });
-        let endpoint_config = reset_key::endpoint_config(&options.data)
-            .map_err(|error| StartError::ResetKey { data: options.data.clone(), error })?;
-        let (endpoint, address) = bind(options.config.listen.address, tls, endpoint_config)?;
-        let admin_address = options.config.listen.admin;
-        let admin = AdminServer::bind(AdminOptions {
-            address: admin_address,
-            hosts: options.config.listen.admin_hosts.clone(),
-        });
-        let admin = admin.await.map_err(|error| StartError::Listen { address: admin_address, error })?;
+        let (endpoint, address) = bind(&options, tls)?;
+        let admin = bind_admin(&options).await?;
         let mut server = Self {
             shared,
             store,
@@ -183,9 +219,10 @@ impl Server {
             stop_accepting: CancellationToken::new(),
             connections: TaskTracker::new(),
             background: JoinSet::new(),
-            admin_address: admin.address(),
+            tickets,
+            admin_address: admin.as_ref().map_or(options.config.listen.admin, AdminServer::address),
         };
-        server.background.spawn(accept_all(
+        server.background.spawn(accept::accept_all(
             server.endpoint.clone(),
             Arc::clone(&server.shared),
             server.stop_accepting.clone(),
@@ -197,8 +234,12 @@ impl Server {
             stop_accepting: server.stop_accepting.clone(),
         };
         // Until the very end: whoever asks is told that the server is stopping.
-        server.background.spawn(admin.serve(Arc::new(operations), CancellationToken::new()));
+        if let Some(admin) = admin {
+            server.background.spawn(admin.serve(Arc::new(operations), CancellationToken::new()));
+        }
         server.background.spawn(sweep(Arc::clone(&server.shared)));
+        let (tickets, store) = (Arc::clone(&server.tickets), server.store.clone());
+        server.background.spawn(async move { tickets.keep(&store).await });
         Ok(server)
     }
 
@@ -241,6 +282,9 @@ impl Server {
         if timeout(CLOSE_TIMEOUT, self.shared.log.finish()).await.is_err() {
             tracing::warn!("some appends did not finish in time; they were not answered");
         }
+        if timeout(CLOSE_TIMEOUT, self.tickets.write(&self.store)).await.is_err() {
+            tracing::warn!("some tickets were not written; their clients wait for a round trip more");
+        }
         self.store.close().await;
     }
 }
@@ -264,22 +308,51 @@ async fn open_store(options: &ServerOptions, metrics: &Arc<Metrics>) -> Result<S
         metrics: Arc::clone(metrics),
         ..StoreOptions::default()
     };
+    #[cfg(feature = "simulation")]
+    if let Some(simulation) = &options.simulation {
+        return Ok(Store::memory(&simulation.disk, store_options));
+    }
     let path = options.data.join("store");
     let opened = tokio::task::spawn_blocking(move || Store::open(&path, store_options)).await;
     let reason = || StoreError::Failed { reason: "opening the store panicked".into() };
     Ok(opened.map_err(|_| reason())??)
 }
 
-/// Binds the UDP socket, for IPv4 too where the address is `[::]`.
+async fn bind_admin(options: &ServerOptions) -> Result<Option<AdminServer>, StartError> {
+    #[cfg(feature = "simulation")]
+    if options.simulation.is_some() {
+        return Ok(None);
+    }
+    let address = options.config.listen.admin;
+    let hosts = options.config.listen.admin_hosts.clone();
+    let bound = AdminServer::bind(AdminOptions { address, hosts }).await;
+    bound.map(Some).map_err(|error| StartError::Listen { address, error })
+}
+
+/// Opens the endpoint that clients come to.
 fn bind(
-    address: SocketAddr,
+    options: &ServerOptions,
     tls: quinn::crypto::rustls::QuicServerConfig,
-    endpoint_config: EndpointConfig,
 ) -> Result<(Endpoint, SocketAddr), StartError> {
+    let address = options.config.listen.address;
     let listen = |error| StartError::Listen { address, error };
+    let data = &options.data;
+    let endpoint_config = reset_key::endpoint_config(data)
+        .map_err(|error| StartError::ResetKey { data: data.clone(), error })?;
+    let (endpoint_config, socket) = options.socket(endpoint_config).map_err(listen)?;
+    let mut config = quinn::ServerConfig::with_crypto(Arc::new(tls));
+    config.transport_config(tuning::transport()).max_incoming(tuning::INCOMING_MAX);
+    let runtime = Arc::new(TokioRuntime);
+    let endpoint = Endpoint::new_with_abstract_socket(endpoint_config, Some(config), socket, runtime);
+    let endpoint = endpoint.map_err(listen)?;
+    let address = endpoint.local_addr().map_err(listen)?;
+    Ok((endpoint, address))
+}
+
+/// Binds a UDP socket, for IPv4 too where the address is `[::]`.
+fn bind_udp(address: SocketAddr) -> std::io::Result<Arc<dyn AsyncUdpSocket>> {
     let domain = socket2::Domain::for_address(address);
-    let socket =
-        socket2::Socket::new(domain, socket2::Type::DGRAM, Some(socket2::Protocol::UDP)).map_err(listen)?;
+    let socket = socket2::Socket::new(domain, socket2::Type::DGRAM, Some(socket2::Protocol::UDP))?;
     if address.is_ipv6() {
         // Systems without dual stack serve IPv6 alone.
         let _ = socket.set_only_v6(false);
@@ -287,89 +360,11 @@ fn bind(
     // As much as the system allows: bursts of many sessions arrive on one socket.
     let _ = socket.set_recv_buffer_size(SOCKET_BUFFER_BYTES);
     let _ = socket.set_send_buffer_size(SOCKET_BUFFER_BYTES);
-    socket.bind(&address.into()).map_err(listen)?;
-    let socket = UdpSocket::from(socket);
-    let mut config = quinn::ServerConfig::with_crypto(Arc::new(tls));
-    config.transport_config(tuning::transport()).max_incoming(tuning::INCOMING_MAX);
-    let endpoint =
-        Endpoint::new(endpoint_config, Some(config), socket, Arc::new(TokioRuntime)).map_err(listen)?;
-    let address = endpoint.local_addr().map_err(listen)?;
-    Ok((endpoint, address))
+    socket.bind(&address.into())?;
+    TokioRuntime.wrap_udp_socket(UdpSocket::from(socket))
 }
 
 const SOCKET_BUFFER_BYTES: usize = 4 * 1024 * 1024;
-
-async fn accept_all(
-    endpoint: Endpoint,
-    shared: Arc<Shared>,
-    stop: CancellationToken,
-    connections: TaskTracker,
-) {
-    let open = Arc::new(AtomicUsize::new(0));
-    let connections_max = connections_max(shared.limits.sessions_max);
-    loop {
-        let incoming = tokio::select! {
-            biased;
-            () = stop.cancelled() => break,
-            incoming = endpoint.accept() => incoming,
-        };
-        let Some(incoming) = incoming else { return };
-        let now_open = open.fetch_add(1, Ordering::AcqRel);
-        let slot = Slot(Arc::clone(&open));
-        if now_open >= connections_max {
-            shared.metrics.error(ErrorCode::TooManySessions);
-            incoming.refuse();
-            continue;
-        }
-        connections.spawn(serve(incoming, Arc::clone(&shared), slot));
-    }
-    // From here on whoever comes is told to come back later, until the endpoint closes.
-    let mut turned_away = JoinSet::new();
-    while let Some(incoming) = endpoint.accept().await {
-        while turned_away.try_join_next().is_some() {}
-        if turned_away.len() < TURNED_AWAY_MAX {
-            turned_away.spawn(turn_away(incoming));
-        } else {
-            incoming.refuse();
-        }
-    }
-}
-
-async fn turn_away(incoming: Incoming) {
-    if let Ok(Ok(connection)) = timeout(tuning::HANDSHAKE_TIMEOUT, incoming).await {
-        connection.close(varint(ErrorCode::GoingAway), ErrorCode::GoingAway.name().as_bytes());
-    }
-}
-
-/// One of the connections that may be open at a time.
-struct Slot(Arc<AtomicUsize>);
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
-async fn serve(incoming: Incoming, shared: Arc<Shared>, _slot: Slot) {
-    let connection = match Box::pin(timeout(tuning::HANDSHAKE_TIMEOUT, incoming)).await {
-        Ok(Ok(connection)) => connection,
-        Ok(Err(error)) => {
-            tracing::debug!(%error, "a handshake failed");
-            shared.metrics.connection_closed(CloseReason::Handshake);
-            return;
-        }
-        Err(_) => {
-            shared.metrics.connection_closed(CloseReason::Handshake);
-            return;
-        }
-    };
-    shared.metrics.connections_opened.increment(1);
-    shared.metrics.connections.increment(1.0);
-    let sent = session::accept(Arc::clone(&shared), connection.clone()).await;
-    let reason = connection.closed().await;
-    shared.metrics.connections.decrement(1.0);
-    shared.metrics.connection_closed(CloseReason::of(&reason, Some(sent)));
-}
 
 async fn sweep(shared: Arc<Shared>) {
     let mut interval = tokio::time::interval(SWEEP_INTERVAL);

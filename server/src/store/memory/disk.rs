@@ -15,7 +15,6 @@ use super::rows::Rows;
 #[derive(Clone)]
 pub struct MemoryDisk {
     content: Arc<Mutex<Content>>,
-    sync: Duration,
 }
 
 #[derive(Default)]
@@ -26,13 +25,21 @@ struct Content {
     synced: Rows,
     /// Of the store that has it open: cancelled when that one is cut off.
     mounted: CancellationToken,
+    /// How long a sync takes.
+    sync: Duration,
 }
 
 impl MemoryDisk {
     /// An empty disk that takes so long for one sync, of tokio's time.
     #[must_use]
     pub fn new(sync: Duration) -> Self {
-        Self { content: Arc::default(), sync }
+        let content = Content { sync, ..Content::default() };
+        Self { content: Arc::new(Mutex::new(content)) }
+    }
+
+    /// From now on a sync takes so long: a disk that is busy, or about to fail.
+    pub fn set_sync(&self, sync: Duration) {
+        self.content.lock().sync = sync;
     }
 
     /// The machine crashes: the store that is open on it is dead at once, and what was not synced is lost.
@@ -45,9 +52,12 @@ impl MemoryDisk {
     /// An operator's backup: another disk, with what is synced on this one now.
     #[must_use]
     pub fn snapshot_copy(&self) -> Self {
-        let synced = self.content.lock().synced.clone();
-        let content = Content { written: synced.clone(), synced, mounted: CancellationToken::new() };
-        Self { content: Arc::new(Mutex::new(content)), sync: self.sync }
+        let (synced, sync) = {
+            let content = self.content.lock();
+            (content.synced.clone(), content.sync)
+        };
+        let content = Content { written: synced.clone(), synced, sync, ..Content::default() };
+        Self { content: Arc::new(Mutex::new(content)) }
     }
 
     /// An operator puts a backup in place of what is here. The store that is open on it is dead at once.
@@ -112,11 +122,12 @@ impl Mount {
     /// Waits for as long as a sync takes; then what was written is durable. False when the store was cut off
     /// meanwhile: then it is as if the sync had never been asked for.
     pub(super) async fn sync(&self) -> bool {
-        if !self.disk.sync.is_zero() {
+        let sync = self.disk.content.lock().sync;
+        if !sync.is_zero() {
             tokio::select! {
                 biased;
                 () = self.cut_off() => return false,
-                () = tokio::time::sleep(self.disk.sync) => {}
+                () = tokio::time::sleep(sync) => {}
             }
         }
         let mut content = self.disk.content.lock();
