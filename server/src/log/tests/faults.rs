@@ -1,9 +1,8 @@
 //! Faults do what they say: what looks for broken promises can rely on them.
 
-use fulmar_protocol::{ErrorCode, HistoryPolicy, Seq};
+use fulmar_protocol::RemoveMembers;
 
 use super::*;
-use fulmar_protocol::RemoveMembers;
 
 #[tokio::test]
 async fn without_deduplication_a_retry_is_appended_again_and_the_next_send_goes_on() {
