@@ -6,6 +6,7 @@ mod clock;
 mod config;
 mod development;
 mod fanout;
+mod fault;
 mod limits;
 mod log;
 mod metrics;
@@ -17,6 +18,7 @@ mod session;
 #[cfg(feature = "simulation")]
 mod simulation;
 mod store;
+mod tickets;
 mod transport;
 mod watched_files;
 
@@ -31,10 +33,14 @@ pub use config::{
     StoreConfig, TlsConfig,
 };
 pub use development::{Development, DevelopmentError};
+#[cfg(feature = "fault-injection")]
+pub use fault::ServerFault;
 pub use metrics::{CloseReason, Family, Metrics};
 pub use server::{Server, ServerOptions, StartError};
 #[cfg(feature = "simulation")]
 pub use simulation::Simulation;
+#[cfg(feature = "simulation")]
+pub use store::MemoryDisk;
 #[cfg(feature = "fault-injection")]
 pub use store::StoreFault;
 pub use store::{

@@ -94,6 +94,8 @@ table! {
         "Bytes of the rows made durable by one sync.";
     store_failed: Gauge = "fulmar_store_failed", Kind::Gauge,
         "1 after a write or sync failed: the store then accepts nothing until a restart. Else 0.";
+    lost_hints_found: Counter = "fulmar_lost_hints_found_total", Kind::Counter,
+        "Conversations of which a session knew less than there was when it looked again, and no hint had told it. Some are hints that were on their way.";
     send_lanes: Gauge = "fulmar_send_lanes", Kind::Gauge, "Send lanes that are open.";
     log_lanes: Gauge = "fulmar_log_lanes", Kind::Gauge, "Log lanes that are open.";
     log_lanes_behind: Gauge = "fulmar_log_lanes_behind", Kind::Gauge,
@@ -104,6 +106,14 @@ table! {
         "Datagrams of clients that were over their rate, and those to clients that were over the budget.";
     key_set_reload_failures: Counter = "fulmar_key_set_reload_failures_total", Kind::Counter,
         "Times when a changed file of token keys could not be taken, and the former keys stayed in force.";
+    tickets: Gauge = "fulmar_tickets", Kind::Gauge,
+        "Tickets held, by which clients come back without waiting for a round trip.";
+    tickets_stored: Counter = "fulmar_tickets_stored_total", Kind::Counter,
+        "Tickets written to the store, where they outlive a restart.";
+    tickets_refused: Counter = "fulmar_tickets_refused_total", Kind::Counter,
+        "Tickets offered by clients that were not known, or no more: their early data was refused.";
+    early_data_accepted: Counter = "fulmar_early_data_accepted_total", Kind::Counter,
+        "Connections whose Hello came as early data, before the end of the handshake.";
     certificate_reload_failures: Counter = "fulmar_certificate_reload_failures_total", Kind::Counter,
         "Times when a changed certificate or key could not be taken, and the former stayed in force.";
 }
