@@ -10,6 +10,8 @@
 //! holds); at most [`OutboxLimits`] are kept. Absent: the store that makes it survive a restart, and the
 //! choice of back-off times. Both are the caller's.
 
+mod refusal;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -19,6 +21,8 @@ use crate::error_code::{ErrorCode, Retry};
 use crate::frame::{Accepted, Refused, Send};
 use crate::id::ClientSeq;
 use crate::limits;
+
+pub use refusal::Refusal;
 
 /// The sends of one device to one conversation.
 ///
@@ -89,20 +93,6 @@ pub struct OutboxFull {
 pub struct OutboxInvalid {
     /// The number that does not fit.
     pub at: ClientSeq,
-}
-
-/// What a refusal means for the outbox.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// It answers nothing that is unanswered (an answer that came twice).
-    Stale,
-    /// It will be sent again.
-    Again,
-    /// It never will be appended, and is no longer in the outbox.
-    Failed(OutboxItem),
-    /// The server knows the device's numbers for other bodies: the device's state is from a backup. Nothing
-    /// is sent until the caller has made a new device id, connected with it, and called [`Outbox::renumber`].
-    DeviceForgotten,
 }
 
 #[derive(Clone, Debug)]
