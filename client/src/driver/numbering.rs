@@ -71,11 +71,12 @@ impl Driver {
 
     /// When the outbox's next number went back, what is on its way into it is numbered anew.
     pub(super) fn align_numbers(&mut self, id: ConversationId) {
-        let misplaced = self.conversations.get(id).is_some_and(|tracked| {
-            let next = tracked.outbox.next_client_seq();
-            tracked.storing.front().is_some_and(|first| first.client_seq != next)
-        });
-        if misplaced {
+        let Some(tracked) = self.conversations.get(id) else { return };
+        let next = tracked.outbox.next_client_seq();
+        let misplaced = tracked.storing.front().is_some_and(|first| first.client_seq != next);
+        if misplaced && tracked.early_through >= Some(next) {
+            self.renew_device("a number may have left in early data");
+        } else if misplaced {
             self.store_numbers(id, &[]);
         }
     }
@@ -84,6 +85,9 @@ impl Driver {
     /// should change that may have left in early data, and could come again. A new device id starts afresh; it
     /// is stored before it is used.
     pub(super) fn renew_device(&mut self, why: &'static str) {
+        if self.renewing_device {
+            return;
+        }
         self.devices_renewed = self.devices_renewed.saturating_add(1);
         if self.devices_renewed > limits::DEVICES_RENEWED_MAX {
             let code = ErrorCode::ClientSeqReused;

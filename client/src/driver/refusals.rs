@@ -136,7 +136,11 @@ impl Driver {
             }
             self.send_failed(id, item.client_seq, ClientError::refused(code));
         }
-        if let Some(first) = first {
+        let Some(first) = first else { return };
+        let Some(tracked) = self.conversations.get(id) else { return };
+        if tracked.early_through >= Some(first) && !tracked.storing.is_empty() {
+            self.renew_device("numbers may have left in early data");
+        } else {
             self.renumber(id, first);
         }
     }

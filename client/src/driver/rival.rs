@@ -33,11 +33,14 @@ impl Driver {
         }
         let (now, nth, in_front) = (self.now, self.rng.below(1_000), self.is_in_front());
         let Some(session) = self.phase.session_mut() else { return };
-        if session.liveness.look(now, Traffic::of(&session.connection)) {
-            return self.old_path_answered();
-        }
-        if in_front && session.liveness.wants_keep_alive(now) {
+        let keep_alive = in_front && session.liveness.wants_keep_alive(now);
+        let heard = session.liveness.look(now, Traffic::of(&session.connection));
+        if keep_alive {
+            // Even when something was heard: that may have been long ago.
             session.keep_alive(now, u32::try_from(nth).unwrap_or(0));
+        }
+        if heard {
+            return self.old_path_answered();
         }
         let Some(since) = session.liveness.suspect_since() else { return };
         if now >= since + limits::ATTEMPT_TIMEOUT && self.rival.is_none() {
