@@ -15,6 +15,6 @@ fn main() {
         let profiles: Vec<&'static Profile> = ["train", "uber-p95"].iter().map(|n| Profile::by_name(n).unwrap()).collect();
         let report = run(storm(StormOptions::new(seed, Duration::from_secs(minutes * 60), &profiles)));
         println!("seed {seed}: {:016x} {:.0} s simulated, {} accepted, {} handed, {:.2} s real, {}", report.digest, report.simulated.as_secs_f64(), report.messages_accepted, report.entries_handed, began.elapsed().as_secs_f64(), report.violation.as_ref().map_or("good".to_owned(), ToString::to_string));
-        if report.violation.is_some() { for line in report.last_events.iter().rev().take(60).rev() { println!("   {line}"); } }
+        if report.violation.is_some() { for line in report.last_events.iter().rev().take(400).rev() { println!("   {line}"); } }
     }
 }
