@@ -308,6 +308,10 @@ async fn open_store(options: &ServerOptions, metrics: &Arc<Metrics>) -> Result<S
         metrics: Arc::clone(metrics),
         ..StoreOptions::default()
     };
+    #[cfg(feature = "simulation")]
+    if let Some(simulation) = &options.simulation {
+        return Ok(Store::memory(&simulation.disk, store_options));
+    }
     let path = options.data.join("store");
     let opened = tokio::task::spawn_blocking(move || Store::open(&path, store_options)).await;
     let reason = || StoreError::Failed { reason: "opening the store panicked".into() };
