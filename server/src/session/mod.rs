@@ -26,8 +26,7 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use fulmar_protocol::{
-    ConversationId, ErrorCode, Explanation, Frame, FrameDecoder, Generation, GoAway, PresenceState, Seq,
-    TokenBucket, limits,
+    ConversationId, ErrorCode, Explanation, Frame, FrameDecoder, Generation, GoAway, Seq, TokenBucket, limits,
 };
 use quinn::{RecvStream, SendStream};
 use tokio::{sync::Semaphore, task::JoinSet, time::Instant};
@@ -290,7 +289,7 @@ impl Session {
         let presence = &self.shared.hub.presence;
         let now = self.shared.log.now();
         match goodbye(self.handle.connection()) {
-            Some(ErrorCode::NoError) => presence.set(&self.handle, PresenceState::Offline, now),
+            Some(ErrorCode::NoError) => presence.leave_for_good(&self.handle, now),
             Some(ErrorCode::Away) => presence.leave_for_a_while(&self.handle, now),
             _ => presence.leave(&self.handle),
         }
