@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fulmar_interop_tests::{
     ConnectionEnd, Delivered, Gate, Relay, Returning, SendLane, Setup, StreamEnd, TestServer, WireClient,
-    WireStream, contents::text, device, direct, user,
+    WireStream, contents, contents::text, device, direct, user, within,
 };
 use fulmar_protocol::{BlockRequest, Direction, ErrorCode, Frame, HistoryRequest, Ping, Seq};
 use fulmar_server::{KeyRange, Store, StoreError, StoreOptions};
@@ -111,6 +111,68 @@ async fn what_is_no_send_waits_for_the_handshake() {
     assert!(matches!(history.frame().await, Frame::Entry(_)));
     assert!(matches!(block.frame().await, Frame::Done(_)));
     assert_eq!(older.closed_with().await, ErrorCode::SessionReplaced);
+}
+
+// FUL-TRANS-9, FUL-SESS-44
+#[tokio::test]
+async fn the_first_flight_has_its_bounds_and_the_session_has_room() {
+    let (server, alice, relay) = alice_is_back().await;
+    let flight = alice.fly(relay.address()).await;
+    let mut lanes = Vec::new();
+    // With the control stream all that a stranger is permitted.
+    for number in 1..16 {
+        lanes.push(flight.send(&format!("friend{number}"), &[text("hello")]).await);
+    }
+    let connection = flight.dialled.quic().clone();
+    assert!(tokio::time::timeout(Duration::ZERO, connection.open_bi()).await.is_err(), "one too many");
+    let mut first = lanes.remove(0);
+    let much = contents::bytes(vec![b'x'; 65_000]);
+    let mut waiting = Box::pin(first.put(2, &much));
+    assert!(tokio::time::timeout(Duration::ZERO, &mut waiting).await.is_err(), "with the rest over 64 KiB");
+    relay.set(Gate::Open);
+    let alice = flight.land().await.unwrap();
+    within("room for the rest", waiting).await;
+    assert_eq!((accepted(&mut first, 1).await, accepted(&mut first, 2).await), (1, 2));
+    for lane in &mut lanes {
+        accepted(lane, 1).await;
+    }
+    // Streams beyond the first flight, while all of those are open.
+    let mut more = Vec::new();
+    for number in 16..40 {
+        let mut lane = alice.direct(&format!("friend{number}")).await;
+        lane.send(&text("hello")).await;
+        more.push(lane);
+    }
+    assert_eq!(server.metric("fulmar_early_data_accepted_total"), 1.0);
+}
+
+// FUL-SESS-40, FUL-SESS-16, FUL-SEND-13, FUL-SEND-20
+#[tokio::test]
+async fn early_sends_and_those_of_the_older_session_are_in_the_log_once_and_in_order() {
+    let (server, alice, relay) = alice_is_back().await;
+    let bob = server.connect("bob", 1).await;
+    let older = alice.connect(server.address()).await.unwrap();
+    let mut old_lane = older.direct("bob").await;
+    let say = |number: u64| text(&number.to_string());
+    assert_eq!(old_lane.send(&say(1)).await, 1);
+    // The client has seen no answer to any of them.
+    let contents: Vec<_> = (1..=16).map(say).collect();
+    let mut flight = alice.fly(relay.address()).await;
+    let mut lane = flight.send("bob", &contents).await;
+    for number in 2..=12 {
+        old_lane.put(number, &say(number)).await;
+    }
+    for number in 1..=16 {
+        // Whichever connection brings it, it has the place of its number.
+        assert_eq!(accepted(&mut lane, number).await, number);
+    }
+    assert!(flight.taken().await);
+    relay.set(Gate::Open);
+    let _session = flight.land().await.unwrap();
+    assert_eq!(older.closed_with().await, ErrorCode::SessionReplaced);
+    assert_eq!(lane.send(&say(17)).await, 17);
+    let expected: Vec<_> = (1..=17).map(|number: u64| number.to_string()).collect();
+    assert_eq!(bodies(&bob, "alice").await, expected);
 }
 
 // FUL-DGRAM-3

@@ -235,11 +235,16 @@ impl Session {
                 None => Ok(()),
             }
         });
+        self.permit_streams();
+        Ok(())
+    }
+
+    /// Permits more streams once there is use for them.
+    fn permit_streams(&mut self) {
         if self.tasks.len() >= tuning::BUSY_STREAMS && !self.streams_admitted {
             self.streams_admitted = true;
             tuning::admit_streams(self.handle.connection());
         }
-        Ok(())
     }
 
     /// Tells the client to come back later, and ends once what is in flight is answered.
