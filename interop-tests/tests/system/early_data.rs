@@ -175,6 +175,29 @@ async fn early_sends_and_those_of_the_older_session_are_in_the_log_once_and_in_o
     assert_eq!(bodies(&bob, "alice").await, expected);
 }
 
+// FUL-SESS-42, FUL-SESS-30
+#[tokio::test]
+async fn a_flight_without_a_handshake_does_not_hold_up_a_stop_and_one_with_it_is_sent_away() {
+    let (mut server, alice, relay) = alice_is_back().await;
+    let mut stays_away = alice.fly(relay.address()).await;
+    let mut lane = stays_away.send("bob", &[text("one")]).await;
+    accepted(&mut lane, 1).await;
+    assert!(stays_away.taken().await);
+    let (status, _) = server.admin_post("/admin/drain", &json!({})).await;
+    assert_eq!(status, 200);
+    relay.set(Gate::Open);
+    let end = stays_away.land().await.unwrap_err();
+    assert_eq!(end, ConnectionEnd::Code(ErrorCode::GoingAway));
+    server.stop().await;
+    server.start_again().await;
+    relay.set(Gate::FirstFlight);
+    let flight = alice.fly(relay.address()).await;
+    accepted(&mut flight.send("carol", &[text("one")]).await, 1).await;
+    let started = tokio::time::Instant::now();
+    server.stop().await;
+    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+}
+
 // FUL-DGRAM-3
 #[tokio::test]
 async fn early_datagrams_are_ignored() {
@@ -261,6 +284,25 @@ async fn a_broken_early_lane_ends_the_connection_after_the_handshake() {
     assert_eq!(bodies(&server.connect("bob", 1).await, "alice").await, ["one"]);
 }
 
+/// Writes rows of tickets into the store of a server that is stopped, and gives all that are there.
+pub(crate) async fn tickets_of_stopped(
+    server: &TestServer,
+    written: Vec<(Vec<u8>, Vec<u8>)>,
+) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let store = Store::open(server.data().join("store"), StoreOptions::default()).unwrap();
+    let run = store.run(move |transaction| {
+        let written = written.clone();
+        Box::pin(async move {
+            written.into_iter().for_each(|(key, value)| transaction.set(&key, value));
+            Ok::<_, StoreError>(())
+        })
+    });
+    run.await.unwrap();
+    let rows = store.snapshot().range(KeyRange::prefix(*b"\x01T"), 100, false).await.unwrap();
+    store.close().await;
+    rows.into_iter().map(|(key, value)| (key.to_vec(), value.to_vec())).collect()
+}
+
 /// Flies to a server that refuses early data: what was sent is sent again on the same connection, and is there
 /// once.
 async fn refused_and_sent_again(server: &TestServer, alice: &Returning) {
@@ -294,24 +336,13 @@ async fn a_ticket_given_under_other_settings_costs_a_round_trip_and_nothing_else
     let alice = Returning::to(&[&server], "alice", 1).await;
     server.stop().await;
     // As a server of another edition leaves it: the row of a ticket begins with versions and with the digest.
-    let store = Store::open(server.data().join("store"), StoreOptions::default()).unwrap();
-    let rows = store.snapshot().range(KeyRange::prefix(*b"\x01T"), 100, false).await.unwrap();
+    let mut rows = tickets_of_stopped(&server, Vec::new()).await;
     assert_eq!(rows.len(), 2);
-    let changed = store.run(move |transaction| {
-        let rows = rows.clone();
-        Box::pin(async move {
-            for (key, value) in rows {
-                let mut value = value.to_vec();
-                assert_eq!(value[..3], [1, 0x0a, 16]);
-                value[3] ^= 1;
-                transaction.set(&key, value);
-            }
-            Ok::<_, StoreError>(())
-        })
-    });
-    changed.await.unwrap();
-    store.close().await;
-    drop(store);
+    for (_, value) in &mut rows {
+        assert_eq!(value[..3], [1, 0x0a, 16]);
+        value[3] ^= 1;
+    }
+    tickets_of_stopped(&server, rows).await;
     server.start_again().await;
     assert_eq!(server.metric("fulmar_tickets"), 0.0);
     refused_and_sent_again(&server, &alice).await;

@@ -7,7 +7,7 @@ use fulmar_interop_tests::{
 };
 use fulmar_protocol::{ConversationId, Datagram, PresenceState};
 
-use crate::{exchange, fast_clock};
+use crate::{early_data::tickets_of_stopped, exchange, fast_clock};
 
 fn both() -> ConversationId {
     direct("alice", "bob")
@@ -125,6 +125,36 @@ async fn a_recorded_flight_shows_nobody_as_online() {
         }
     }
     assert_eq!(server.metric("fulmar_sessions"), 1.0);
+}
+
+// FUL-SEND-13, FUL-SESS-43, FUL-TRANS-18
+#[tokio::test]
+async fn a_flight_that_is_taken_twice_because_its_ticket_came_back_doubles_nothing() {
+    let mut server = TestServer::start().await;
+    let alice = Returning::to(&[&server], "alice", 1).await;
+    server.stop().await;
+    let rows = tickets_of_stopped(&server, Vec::new()).await;
+    server.start_again().await;
+    let relay = Relay::to(server.address(), Gate::FirstFlight).await;
+    let mut flight = alice.fly(relay.address()).await;
+    let mut lane = flight.send("bob", &[text("one"), text("two")]).await;
+    lane.answer().await.unwrap();
+    lane.answer().await.unwrap();
+    assert!(flight.taken().await);
+    let recorded = relay.flight(|| 1).await;
+    // As after a crash in the moment between: the ticket is there again, as if nobody had taken it.
+    server.stop().await;
+    tickets_of_stopped(&server, rows).await;
+    server.start_again().await;
+    let tickets = server.metric("fulmar_tickets");
+    let _mallory = relay.replay(&recorded).await;
+    server.until_metric("fulmar_duplicates_removed_total", 2.0).await;
+    assert_eq!(server.metric("fulmar_tickets"), tickets - 1.0, "taken, and taken for good");
+    assert_eq!(server.metric("fulmar_entries_accepted_total"), 0.0);
+    assert_eq!(server.metric("fulmar_sessions"), 0.0);
+    let bob = server.connect("bob", 1).await;
+    let log = bob.whole_log(both()).await;
+    assert_eq!(log.iter().map(Delivered::says).collect::<Vec<_>>(), ["one", "two"]);
 }
 
 // FUL-SESS-43
