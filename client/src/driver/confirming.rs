@@ -68,6 +68,11 @@ impl Confirming {
         }
     }
 
+    /// Whether somebody waits for a read mark.
+    pub(super) fn is_awaited(&self) -> bool {
+        !self.readers.is_empty()
+    }
+
     /// Fails all who wait.
     pub(super) fn fail(&mut self, error: &ClientError) {
         for reader in self.readers.drain(..) {
@@ -113,6 +118,7 @@ impl Driver {
         self.confirming.add(conversation, self.now);
         self.confirming.readers.retain(|reader| !reader.reply.is_closed());
         self.confirming.readers.push(Reader { conversation, seq, reply });
+        self.begin_errand();
     }
 
     /// The app has fetched a range that may have been skipped.
@@ -207,6 +213,7 @@ impl Driver {
         let cursors = prepared.cursors.iter().map(|(id, cursor)| cursor.update(*id)).collect();
         let reads =
             prepared.reads.iter().map(|(id, seq)| ReadMark { conversation_id: *id, seq: *seq }).collect();
+        session.expect_answer(self.now);
         session.control(Frame::Confirm(Confirm { batch, cursors, reads }));
         session.confirm = Some(UnderWay { batch, prepared, sent_at: self.now, given_up: false });
     }

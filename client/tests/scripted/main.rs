@@ -2,13 +2,18 @@
 //! choosing.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+mod background;
 mod confirming;
 mod connecting;
 mod hostile;
 mod lifetime;
 mod marks_and_presence;
+mod path;
 mod receiving;
 mod refusing;
 mod requesting;
+mod returning;
+mod rival;
 mod sending;
 mod server;
+mod tickets;
