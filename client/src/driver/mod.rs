@@ -186,9 +186,10 @@ impl Driver {
             command = self.commands.recv(), if !closing => Turn::Command(command),
             () = self.confirmations.changed() => Turn::Confirmations,
             Ok(()) = self.stance.changed() => Turn::Stance,
-            () = sleep => Turn::Due,
             news = self.phase.next() => Turn::Link(news),
             news = rival => Turn::Rival(news),
+            // Last, since each turn does what is due anyway: a moment that has passed must not hide the rest.
+            () = sleep => Turn::Due,
         }
     }
 

@@ -25,7 +25,7 @@ fn main() {
             report.violation.as_ref().map_or("good".to_owned(), ToString::to_string)
         );
         if report.violation.is_some() {
-            for line in report.last_events.iter().rev().take(60).rev() {
+            for line in report.last_events.iter().rev().take(400).rev() {
                 println!("   {line}");
             }
         }

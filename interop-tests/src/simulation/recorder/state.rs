@@ -69,6 +69,10 @@ struct Message {
 
 impl State {
     pub(super) fn tell(&mut self, now: Duration, text: String) {
+        if self.violation.is_some() {
+            // What led there is of interest, not what came of it.
+            return;
+        }
         if self.recent.len() >= RECENT_MAX {
             self.recent.pop_front();
         }
