@@ -28,7 +28,7 @@ impl Driver {
         let (now, elapsed) = (self.now, self.clock.elapsed(self.now));
         let unanswered = self.conversations.iter().filter(|(_, tracked)| {
             let rests = tracked.lane_not_before.is_some_and(|at| at > now);
-            !(tracked.outbox.is_empty() || tracked.renumbering > 0 || rests)
+            !(tracked.outbox.is_empty() || tracked.renumbering > 0 || tracked.renumbered || rests)
         });
         let mut ids: Vec<_> = unanswered.map(|(id, tracked)| (Reverse(tracked.touched), id)).collect();
         ids.sort_unstable();

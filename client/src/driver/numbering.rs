@@ -35,6 +35,7 @@ impl Driver {
         let Some(tracked) = self.conversations.get_mut(id) else { return };
         let mut next = tracked.outbox.next_client_seq();
         let misplaced = tracked.storing.front().is_some_and(|first| first.client_seq != next);
+        tracked.renumbered |= !renumbered.is_empty();
         for Renumbered { from, .. } in renumbered {
             self.journal.clear_outbox(id, *from);
         }

@@ -118,6 +118,8 @@ impl Driver {
 
     /// A session begins: everything unanswered is sent again.
     pub(super) fn send_all_unanswered(&mut self) {
+        // Every older session has stopped.
+        self.conversations.iter_mut().for_each(|(_, tracked)| tracked.renumbered = false);
         let unanswered = self.conversations.iter_mut().filter(|(_, tracked)| !tracked.outbox.is_empty());
         self.sendable.extend(unanswered.map(|(id, _)| id));
     }

@@ -35,6 +35,9 @@ pub(super) struct Tracked {
     /// Numbers up to here may have left in early data. A copy of that may come to the server at any time, so they
     /// never stand for another content.
     pub(super) early_through: Option<ClientSeq>,
+    /// Sends have new numbers, and an older session may still hold a copy with the old ones: until the next Welcome
+    /// they do not go into a first flight, which may be read beside that session.
+    pub(super) renumbered: bool,
     /// New numbers are on their way to the state; nothing is sent until they are there.
     pub(super) renumbering: u32,
     pub(super) backoff: Backoff,
@@ -85,6 +88,7 @@ impl Tracked {
             waiting: VecDeque::new(),
             waiters: BTreeMap::new(),
             early_through: None,
+            renumbered: false,
             renumbering: 0,
             backoff: Backoff::new(),
             setbacks: 0,
