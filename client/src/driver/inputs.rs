@@ -292,7 +292,9 @@ pub(super) async fn run_send_lane(connection: Connection, lane: SendLaneTask, in
             match checked(frames.next().await, StreamKind::SendLane) {
                 Ok(Ok(Some(frame))) => tell(&inputs, Input::Answer { conversation, lane, frame }).await?,
                 Ok(Ok(None)) => return Ok(None),
-                Ok(Err(code)) => return Ok(code),
+                Ok(Err(Some(code))) => return Ok(Some(code)),
+                // The connection is gone, which is told elsewhere; the lane has done nothing wrong.
+                Ok(Err(None)) => return Err(Gone),
                 Err(Stop::Breach((code, cause))) => {
                     // Before Welcome the driver has no hold of the connection.
                     close_for(&connection, code, &cause);

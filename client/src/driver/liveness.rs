@@ -50,8 +50,9 @@ pub(super) struct Liveness {
     looked_at: Instant,
     /// When a look last found that something had come, or a reader told so.
     heard_at: Instant,
-    /// Something was asked then, and nothing has come since.
-    asking_since: Option<Instant>,
+    /// For how long something has been asked and nothing has come. Of the time between two looks no more counts than
+    /// should have passed: a device that was asleep has not listened.
+    silent_for: Option<Duration>,
     /// A keep-alive has not been acknowledged.
     keeping_alive: bool,
     suspect_since: Option<Instant>,
@@ -65,7 +66,7 @@ impl Liveness {
             last: traffic,
             looked_at: now,
             heard_at: now,
-            asking_since: None,
+            silent_for: None,
             keeping_alive: false,
             suspect_since: None,
             patience: 0,
@@ -113,20 +114,22 @@ impl Liveness {
     /// Takes the counts. Answers whether anything has come since the last look.
     pub(super) fn look(&mut self, now: Instant, traffic: Traffic) -> bool {
         let before = std::mem::replace(&mut self.last, traffic);
-        let earliest = now.checked_sub(self.interval()).unwrap_or(now).max(self.looked_at);
+        let passed = now.saturating_duration_since(self.looked_at).min(self.interval());
         self.looked_at = now;
         if traffic.received != before.received {
             self.heard_at = now;
-            self.asking_since = None;
+            self.silent_for = None;
             self.keeping_alive = false;
             self.suspect_since = None;
             return true;
         }
-        if traffic.asked > before.asked {
-            self.asking_since.get_or_insert(earliest);
-        }
-        if self.asking_since.is_some_and(|since| now.saturating_duration_since(since) >= self.silence_max()) {
-            self.suspect_since.get_or_insert(now);
+        if self.silent_for.is_some() || traffic.asked > before.asked {
+            let silent_for = self.silent_for.unwrap_or_default().saturating_add(passed);
+            self.silent_for = Some(silent_for);
+            // Looks are a third apart, in whole nanoseconds.
+            if silent_for + Duration::from_micros(1) >= self.silence_max() {
+                self.suspect_since.get_or_insert(now);
+            }
         }
         false
     }
@@ -183,6 +186,17 @@ mod tests {
             path.look(start + Duration::from_secs(second), traffic(1, 1));
             assert!(path.suspect_since().is_none(), "at {second} s");
         }
+    }
+
+    #[test]
+    fn a_device_that_slept_listens_before_it_judges() {
+        let start = Instant::now();
+        let mut path = alive(start);
+        path.look(start + ROUND_TRIP, traffic(0, 1));
+        path.look(start + Duration::from_secs(60), traffic(0, 1));
+        assert!(path.suspect_since().is_none());
+        path.look(start + Duration::from_secs(61), traffic(0, 1));
+        assert!(path.suspect_since().is_some());
     }
 
     #[test]

@@ -39,6 +39,7 @@ async fn a_returning_client_sends_in_its_first_flight_and_takes_answers_before_w
     assert_eq!((two.unwrap().client_seq.get(), text_of(&send.content)), (2, "two".to_owned()));
 }
 
+// FUL-TRANS-17
 #[tokio::test]
 async fn early_data_that_is_refused_is_written_again_once() {
     let server = Server::with_early_data();
@@ -135,7 +136,7 @@ async fn sends_that_may_have_left_in_early_data_are_not_numbered_anew() {
     let one = bob.enqueue(text("one")).await.unwrap();
     let two = bob.enqueue(text("two")).await.unwrap();
     cut(&peer).await;
-    let mut again = server.greeted().await;
+    let again = server.greeted().await;
     let mut lane = again.send_lane().await;
     let send = lane.next().await;
     lane.next().await;

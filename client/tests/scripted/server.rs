@@ -50,6 +50,8 @@ pub(crate) struct Server {
     endpoint: Endpoint,
     pub(crate) ca_pem: String,
     tickets: Arc<Tickets>,
+    /// Connections are used before their handshake is complete.
+    early: bool,
 }
 
 impl Server {
@@ -80,7 +82,7 @@ impl Server {
         let tls = QuicServerConfig::try_from(tls).unwrap();
         let config = quinn::ServerConfig::with_crypto(Arc::new(tls));
         let endpoint = Endpoint::server(config, "127.0.0.1:0".parse().unwrap()).unwrap();
-        Self { endpoint, ca_pem: key.cert.pem(), tickets }
+        Self { endpoint, ca_pem: key.cert.pem(), tickets, early: early_data_bytes_max > 0 }
     }
 
     /// Early data is refused from now on, as after the loss of the tickets.
@@ -100,7 +102,11 @@ impl Server {
     pub(crate) async fn greeted(&self) -> Peer {
         let accept = async {
             let connection = loop {
-                if let Ok(connection) = self.endpoint.accept().await.unwrap().await {
+                let Ok(connecting) = self.endpoint.accept().await.unwrap().accept() else { continue };
+                if self.early {
+                    break connecting.into_0rtt().unwrap_or_else(|_| unreachable!()).0;
+                }
+                if let Ok(connection) = connecting.await {
                     break connection;
                 }
             };
