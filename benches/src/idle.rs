@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::BytesMut;
-use fulmar_protocol::{DeviceId, Frame, FrameDecoder, Hello, SoftwareName, Token};
+use fulmar_protocol::{DeviceId, Extensions, Frame, FrameDecoder, Hello, SoftwareName, Token};
 use indicatif::{ProgressBar, ProgressStyle};
 use quinn::{Connection, Endpoint, RecvStream, SendStream};
 use serde::Serialize;
@@ -88,6 +88,8 @@ async fn connect(
         device_id: DeviceId::new(device),
         backlog_entries_max: 0,
         client: SoftwareName::new("fulmar-bench"),
+        extensions: Extensions::NONE,
+        user_id: None,
     })
     .encode(&mut buffer);
     send.write_all(&buffer).await.map_err(BenchError::quic)?;

@@ -75,6 +75,10 @@ pub enum ErrorCode {
     GoingAway,
     /// The store takes no writes now.
     StoreUnavailable,
+    /// Hello names another user than its token: the client's state belongs to somebody else.
+    UserMismatch,
+    /// From a client: it lets go of the connection and comes back. Its user is away, not offline.
+    Away,
     /// No such conversation.
     ConversationNotFound,
     /// The user is not a member now.
@@ -179,6 +183,8 @@ impl ErrorCode {
         Self::SessionReplaced,
         Self::GoingAway,
         Self::StoreUnavailable,
+        Self::UserMismatch,
+        Self::Away,
         Self::ConversationNotFound,
         Self::NotAMember,
         Self::NotPermitted,
@@ -238,6 +244,8 @@ impl ErrorCode {
             Self::SessionReplaced => row(0x1b, "session_replaced", Never, &[Connection]),
             Self::GoingAway => row(0x1c, "going_away", Later, &[Connection]),
             Self::StoreUnavailable => row(0x1d, "store_unavailable", Later, &[Connection, Request, Send]),
+            Self::UserMismatch => row(0x1e, "user_mismatch", Never, &[Connection]),
+            Self::Away => row(0x1f, "away", Now, &[Connection]),
             Self::ConversationNotFound => row(0x20, "conversation_not_found", Never, &[Lane, Send, Request]),
             Self::NotAMember => row(0x21, "not_a_member", Never, &[Send, Request]),
             Self::NotPermitted => row(0x22, "not_permitted", Never, &[Send]),

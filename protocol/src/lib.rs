@@ -7,6 +7,7 @@
 mod content;
 mod datagram;
 mod error_code;
+mod extensions;
 mod frame;
 mod hash;
 mod id;
@@ -23,10 +24,11 @@ pub use content::{
     Redacted, RemoveMembers, Role, SetRole, SetTitle, TransferOwnership, UserList, UserListInvalid,
 };
 pub use datagram::{
-    Datagram, DatagramError, DatagramType, Presence, PresenceState, PresenceUpdate, Typing, TypingUpdate,
-    encode_grease_datagram,
+    Datagram, DatagramError, DatagramType, HedgedEntry, HedgedSend, Presence, PresenceState, PresenceUpdate,
+    Typing, TypingUpdate, encode_grease_datagram,
 };
 pub use error_code::{ErrorCode, ErrorScope, Retry};
+pub use extensions::Extensions;
 pub use frame::{
     Accepted, BlockRequest, CaughtUp, Confirm, Confirmed, CursorUpdate, Direction, Done, Entry, Frame,
     FrameDecoder, FrameError, FrameType, GoAway, Hello, HistoryEnd, HistoryRequest, Hole, HoleReason,

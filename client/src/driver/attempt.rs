@@ -3,7 +3,7 @@
 //! Runs as a future that the driver owns and may drop at any point; what was opened is then closed.
 
 use fulmar_protocol::{
-    DeviceId, ErrorCode, Frame, Hello, Retry, SoftwareName, Token, Welcome, encode_grease_frame,
+    DeviceId, ErrorCode, Extensions, Frame, Hello, Retry, SoftwareName, Token, Welcome, encode_grease_frame,
 };
 use quinn::{Connection, ConnectionError, SendStream};
 
@@ -98,6 +98,8 @@ impl Attempt {
             device_id: self.device,
             backlog_entries_max: self.backlog_entries_max,
             client: self.client_name,
+            extensions: Extensions::NONE,
+            user_id: None,
         };
         let mut bytes = bytes::BytesMut::new();
         Frame::Hello(hello).encode(&mut bytes);

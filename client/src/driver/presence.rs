@@ -153,7 +153,9 @@ impl Driver {
                 }
             }
             // Readers pass on a server's datagrams only.
-            Datagram::PresenceUpdate(_) | Datagram::TypingUpdate(_) => {}
+            Datagram::PresenceUpdate(_) | Datagram::TypingUpdate(_) | Datagram::HedgedSend(_) => {}
+            // The extension is not in force.
+            Datagram::HedgedEntry(_) => {}
         }
     }
 

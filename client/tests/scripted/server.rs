@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use fulmar_client::{Client, ClientBuilder, Event, Events, OutgoingMessage, UserId};
 use fulmar_protocol::{
     ALPN, Accepted, ClientSeq, Confirmed, Content, ConversationId, DeviceTag, Entry, Epoch, Explanation,
-    Frame, FrameDecoder, Hello, LaneOpen, Ordinal, OwnEntry, Pong, Refused, Send, SendOpen, Seq,
+    Extensions, Frame, FrameDecoder, Hello, LaneOpen, Ordinal, OwnEntry, Pong, Refused, Send, SendOpen, Seq,
     SessionNumber, SoftwareName, TimestampMs, Title, Welcome,
 };
 use quinn::crypto::rustls::QuicServerConfig;
@@ -201,6 +201,7 @@ pub(crate) fn welcome(epoch: u64, expires_in_ms: u64) -> Frame {
         body_bytes_max: 65_536,
         group_members_max: 256,
         server: SoftwareName::new("scripted/1"),
+        extensions: Extensions::NONE,
     })
 }
 

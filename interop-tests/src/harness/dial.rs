@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use fulmar_protocol::{DeviceId, Frame, Hello, SoftwareName, Token, limits};
+use fulmar_protocol::{DeviceId, Extensions, Frame, Hello, SoftwareName, Token, limits};
 use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{ClientConfig, Connection, Endpoint, EndpointConfig, TokioRuntime, TransportConfig, VarInt};
 
@@ -105,6 +105,8 @@ impl Dialled {
             device_id,
             backlog_entries_max: self.options.backlog_entries_max,
             client: SoftwareName::new("wire-client/1"),
+            extensions: Extensions::NONE,
+            user_id: None,
         })
     }
 

@@ -7,7 +7,7 @@ use fulmar_interop_tests::{
     ConnectionEnd, LogLane, SendLane, Setup, TestServer, WireClient, contents::text, device, direct, within,
     within_time,
 };
-use fulmar_protocol::{ErrorCode, Frame, Hello, Ping, SoftwareName, Token};
+use fulmar_protocol::{ErrorCode, Extensions, Frame, Hello, Ping, SoftwareName, Token};
 
 use crate::fast_clock;
 
@@ -230,6 +230,8 @@ async fn a_known_frame_where_it_does_not_belong_ends_the_connection() {
         device_id: device("alice", 1),
         backlog_entries_max: 1,
         client: SoftwareName::new("twice/1"),
+        extensions: Extensions::NONE,
+        user_id: None,
     });
     let send = frame(0x21, &[vec![0x08, 1], field(2, &text("x").encode())].concat());
     let history = frame(0x30, &[field(1, id.as_bytes()), vec![0x20, 1]].concat());

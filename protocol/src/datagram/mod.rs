@@ -1,13 +1,16 @@
-//! Datagrams: `type (varint) | payload`, for what is worth nothing when it comes late: presence and typing.
+//! Datagrams: `type (varint) | payload`, for what is worth nothing when it comes late: presence, typing, and
+//! copies of what a lane carries too.
 //!
-//! They come in any order, twice, or not at all; the generation inside tells which of two is right. Each says
-//! for how long it holds.
+//! They come in any order, twice, or not at all. Of presence and typing the generation inside tells which of
+//! two is right, and each says for how long it holds.
 
+mod hedge;
 mod presence;
 mod typing;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+pub use hedge::{HedgedEntry, HedgedSend};
 pub use presence::{Presence, PresenceState, PresenceUpdate};
 pub use typing::{Typing, TypingUpdate};
 
@@ -29,6 +32,10 @@ pub enum DatagramType {
     Presence,
     /// Another user types, or stopped.
     Typing,
+    /// A copy of a `Send`.
+    HedgedSend,
+    /// A copy of an `Entry`.
+    HedgedEntry,
 }
 
 /// One datagram.
@@ -42,6 +49,10 @@ pub enum Datagram {
     Presence(Presence),
     /// Another user types, or stopped.
     Typing(Typing),
+    /// A copy of a `Send`.
+    HedgedSend(HedgedSend),
+    /// A copy of an `Entry`.
+    HedgedEntry(HedgedEntry),
 }
 
 /// Why a datagram was not taken.
@@ -82,8 +93,14 @@ impl DatagramError {
 
 impl DatagramType {
     /// Every type of this edition, in the order of the registry.
-    pub const ALL: &'static [Self] =
-        &[Self::PresenceUpdate, Self::TypingUpdate, Self::Presence, Self::Typing];
+    pub const ALL: &'static [Self] = &[
+        Self::PresenceUpdate,
+        Self::TypingUpdate,
+        Self::Presence,
+        Self::Typing,
+        Self::HedgedSend,
+        Self::HedgedEntry,
+    ];
 
     /// The number on the wire.
     #[must_use]
@@ -93,6 +110,8 @@ impl DatagramType {
             Self::TypingUpdate => 0x02,
             Self::Presence => 0x03,
             Self::Typing => 0x04,
+            Self::HedgedSend => 0x1001,
+            Self::HedgedEntry => 0x1002,
         }
     }
 
@@ -104,6 +123,8 @@ impl DatagramType {
             Self::TypingUpdate => "TypingUpdate",
             Self::Presence => "Presence",
             Self::Typing => "Typing",
+            Self::HedgedSend => "HedgedSend",
+            Self::HedgedEntry => "HedgedEntry",
         }
     }
 
@@ -111,8 +132,8 @@ impl DatagramType {
     #[must_use]
     pub const fn sender(self) -> Sender {
         match self {
-            Self::PresenceUpdate | Self::TypingUpdate => Sender::Client,
-            Self::Presence | Self::Typing => Sender::Server,
+            Self::PresenceUpdate | Self::TypingUpdate | Self::HedgedSend => Sender::Client,
+            Self::Presence | Self::Typing | Self::HedgedEntry => Sender::Server,
         }
     }
 
@@ -137,10 +158,13 @@ impl Datagram {
             Self::TypingUpdate(_) => DatagramType::TypingUpdate,
             Self::Presence(_) => DatagramType::Presence,
             Self::Typing(_) => DatagramType::Typing,
+            Self::HedgedSend(_) => DatagramType::HedgedSend,
+            Self::HedgedEntry(_) => DatagramType::HedgedEntry,
         }
     }
 
-    /// The datagram's bytes: always within [`limits::DATAGRAM_BYTES_MAX`].
+    /// The datagram's bytes: always within [`limits::DATAGRAM_BYTES_MAX`], but for copies of longer sends and
+    /// entries, which may not be sent then.
     #[must_use]
     pub fn encode(&self) -> Bytes {
         let mut out = BytesMut::new();
@@ -150,6 +174,8 @@ impl Datagram {
             Self::TypingUpdate(datagram) => datagram.encode_after(&mut out, |_, _| {}),
             Self::Presence(datagram) => datagram.encode_after(&mut out, |_, _| {}),
             Self::Typing(datagram) => datagram.encode_after(&mut out, |_, _| {}),
+            Self::HedgedSend(datagram) => datagram.encode_after(&mut out, |_, _| {}),
+            Self::HedgedEntry(datagram) => datagram.encode_after(&mut out, |_, _| {}),
         }
         out.freeze()
     }
@@ -178,6 +204,8 @@ impl Datagram {
             DatagramType::TypingUpdate => TypingUpdate::decode(payload).map(Self::TypingUpdate),
             DatagramType::Presence => Presence::decode(payload).map(Self::Presence),
             DatagramType::Typing => Typing::decode(payload).map(Self::Typing),
+            DatagramType::HedgedSend => HedgedSend::decode(payload).map(Self::HedgedSend),
+            DatagramType::HedgedEntry => HedgedEntry::decode(payload).map(Self::HedgedEntry),
         };
         decoded.map_err(|cause| DatagramError::Malformed { datagram, cause })
     }

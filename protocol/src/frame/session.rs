@@ -2,6 +2,7 @@
 //! is open.
 
 use super::prelude::*;
+use crate::extensions::Extensions;
 use crate::id::{DeviceId, Epoch, SessionNumber, TimestampMs, UserId};
 use crate::text::{SoftwareName, Token};
 
@@ -16,6 +17,10 @@ pub struct Hello {
     pub backlog_entries_max: u32,
     /// For logs only.
     pub client: SoftwareName,
+    /// The extensions that the client knows.
+    pub extensions: Extensions,
+    /// Whose state the client holds, where it knows.
+    pub user_id: Option<UserId>,
 }
 
 /// The session is open.
@@ -39,6 +44,8 @@ pub struct Welcome {
     pub group_members_max: u32,
     /// For logs only.
     pub server: SoftwareName,
+    /// The extensions in force for this session.
+    pub extensions: Extensions,
 }
 
 impl Payload for Hello {
@@ -50,6 +57,8 @@ impl Payload for Hello {
             device_id: bytes(self.device_id.as_bytes()),
             backlog_entries_max: self.backlog_entries_max,
             client: self.client.to_string(),
+            extensions: self.extensions.bits(),
+            user_id: optional_text(self.user_id.as_ref()),
         }
     }
 
@@ -59,6 +68,8 @@ impl Payload for Hello {
             device_id: DeviceId::new(octets("device_id", &wire.device_id)?),
             backlog_entries_max: wire.backlog_entries_max,
             client: text("client", &wire.client, SoftwareName::parse)?,
+            extensions: Extensions::from_bits(wire.extensions),
+            user_id: optional_user_id("user_id", &wire.user_id)?,
         })
     }
 }
@@ -77,6 +88,7 @@ impl Payload for Welcome {
             body_bytes_max: self.body_bytes_max,
             group_members_max: self.group_members_max,
             server: self.server.to_string(),
+            extensions: self.extensions.bits(),
         }
     }
 
@@ -91,6 +103,7 @@ impl Payload for Welcome {
             body_bytes_max: wire.body_bytes_max,
             group_members_max: wire.group_members_max,
             server: text("server", &wire.server, SoftwareName::parse)?,
+            extensions: Extensions::from_bits(wire.extensions),
         })
     }
 }

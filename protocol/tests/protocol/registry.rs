@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use fulmar_protocol::{
-    ALPN, ConversationId, DatagramType, DeviceId, DeviceTag, ErrorCode, ErrorScope, FrameType, GREASE_BASE,
-    GREASE_STEP, GroupNonce, IGNORABLE_FROM, Retry, Sender, StreamKind, UserId, grease_type, limits,
+    ALPN, ConversationId, DatagramType, DeviceId, DeviceTag, ErrorCode, ErrorScope, Extensions, FrameType,
+    GREASE_BASE, GREASE_STEP, GroupNonce, IGNORABLE_FROM, Retry, Sender, StreamKind, UserId, grease_type,
+    limits,
 };
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -22,6 +23,7 @@ struct Registry {
     limits: BTreeMap<String, u64>,
     frame: Vec<FrameRow>,
     datagram: Vec<DatagramRow>,
+    extension: Vec<ExtensionRow>,
     error: Vec<ErrorRow>,
 }
 
@@ -52,6 +54,15 @@ struct DatagramRow {
     name: String,
     sender: String,
     replay_safe: bool,
+    #[serde(rename = "doc")]
+    _doc: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ExtensionRow {
+    number: u32,
+    name: String,
     #[serde(rename = "doc")]
     _doc: String,
 }
@@ -111,6 +122,15 @@ fn every_datagram_of_the_registry_is_in_the_code_and_the_other_way_round() {
         assert_eq!((row.name.as_str(), row.r#type), (datagram.name(), datagram.number()));
         assert_eq!(row.sender, sender(datagram.sender()));
         assert_eq!(row.replay_safe, datagram.replay_safe());
+    }
+}
+
+#[test]
+fn every_extension_of_the_registry_is_in_the_code_and_the_other_way_round() {
+    let rows = registry().extension;
+    assert_eq!(rows.len(), Extensions::ALL.len());
+    for (row, (extension, name)) in rows.iter().zip(Extensions::ALL) {
+        assert_eq!((row.name.as_str(), 1 << (row.number - 1)), (*name, extension.bits()));
     }
 }
 

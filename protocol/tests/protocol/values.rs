@@ -98,6 +98,11 @@ fn content_bytes() -> impl Strategy<Value = Bytes> {
     prop_oneof![vec(any::<u8>(), 0..200), vec(any::<u8>(), 0..20_000)].prop_map(Bytes::from)
 }
 
+/// Content that fits into a datagram.
+fn short_content() -> impl Strategy<Value = Bytes> {
+    vec(any::<u8>(), 0..200).prop_map(Bytes::from)
+}
+
 /// A conversation with what frames say beside its id.
 fn subject() -> impl Strategy<Value = (ConversationId, Option<UserId>, Title)> {
     (conversation(), user(), title()).prop_map(|(id, peer, title)| match id.kind() {
@@ -111,19 +116,27 @@ fn user_marks() -> impl Strategy<Value = Vec<UserMarks>> {
     vec(marks.prop_map(|(user, delivered_seq, read_seq)| UserMarks { user, delivered_seq, read_seq }), 0..5)
 }
 
+fn extensions() -> impl Strategy<Value = Extensions> {
+    number().prop_map(Extensions::from_bits)
+}
+
 fn control_of_the_client() -> impl Strategy<Value = Frame> {
     let cursor = (conversation(), seq(), vec(range(), 0..5))
         .prop_map(|(conversation_id, seq, skipped)| CursorUpdate { conversation_id, seq, skipped });
     let read =
         (conversation(), seq_from_one()).prop_map(|(conversation_id, seq)| ReadMark { conversation_id, seq });
-    let hello = (token(), any::<[u8; 16]>(), any::<u32>(), software());
+    let hello = (token(), any::<[u8; 16]>(), any::<u32>(), software(), extensions(), option::of(user()));
     prop_oneof![
-        hello.prop_map(|(token, device, backlog_entries_max, client)| Frame::Hello(Hello {
-            token,
-            device_id: DeviceId::new(device),
-            backlog_entries_max,
-            client,
-        })),
+        hello.prop_map(|(token, device, backlog_entries_max, client, extensions, user_id)| {
+            Frame::Hello(Hello {
+                token,
+                device_id: DeviceId::new(device),
+                backlog_entries_max,
+                client,
+                extensions,
+                user_id,
+            })
+        }),
         token().prop_map(|token| Frame::Reauthenticate(Reauthenticate { token })),
         (batch(), vec(cursor, 0..4), vec(read, 0..4))
             .prop_map(|(batch, cursors, reads)| Frame::Confirm(Confirm { batch, cursors, reads })),
@@ -133,22 +146,26 @@ fn control_of_the_client() -> impl Strategy<Value = Frame> {
 }
 
 fn control_of_the_server() -> impl Strategy<Value = Frame> {
-    let welcome = (user(), (number(), number()), (at(), at()), any::<[u32; 3]>(), software());
+    let software = (software(), extensions());
+    let welcome = (user(), (number(), number()), (at(), at()), any::<[u32; 3]>(), software);
     let problem = (error_code(), explanation(), option::of(conversation()), option::of(batch()), wait());
     prop_oneof![
-        welcome.prop_map(|(user_id, (session, epoch), (expires_at, server_time), maxima, server)| {
-            Frame::Welcome(Welcome {
-                user_id,
-                session: SessionNumber::new(session),
-                epoch: Epoch::new(epoch),
-                expires_at,
-                server_time,
-                backlog_entries_max: maxima[0],
-                body_bytes_max: maxima[1],
-                group_members_max: maxima[2],
-                server,
-            })
-        }),
+        welcome.prop_map(
+            |(user_id, (session, epoch), (expires_at, server_time), maxima, (server, extensions))| {
+                Frame::Welcome(Welcome {
+                    user_id,
+                    session: SessionNumber::new(session),
+                    epoch: Epoch::new(epoch),
+                    expires_at,
+                    server_time,
+                    backlog_entries_max: maxima[0],
+                    body_bytes_max: maxima[1],
+                    group_members_max: maxima[2],
+                    server,
+                    extensions,
+                })
+            }
+        ),
         at().prop_map(|expires_at| Frame::Reauthenticated(Reauthenticated { expires_at })),
         batch().prop_map(|batch| Frame::Confirmed(Confirmed { batch })),
         problem.prop_map(|(code, message, conversation_id, batch, retry_after)| {
@@ -317,6 +334,15 @@ pub(crate) fn datagram() -> impl Strategy<Value = Datagram> {
                 Datagram::Typing(Typing { conversation_id, user, generation, typing, ttl })
             }
         ),
+        (conversation(), option::of(user()), client_seq(), short_content(), client_seq()).prop_map(
+            |(conversation_id, peer, client_seq, content, first_unanswered)| {
+                let send = HedgedSend { conversation_id, peer, client_seq, content, first_unanswered };
+                Datagram::HedgedSend(send)
+            }
+        ),
+        (conversation(), entry(), short_content()).prop_map(|(conversation_id, entry, content)| {
+            Datagram::HedgedEntry(HedgedEntry { conversation_id, entry: Entry { content, ..entry } })
+        }),
     ]
 }
 

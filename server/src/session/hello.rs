@@ -11,8 +11,8 @@ use std::{
 
 use bytes::BytesMut;
 use fulmar_protocol::{
-    ErrorCode, Frame, FrameDecoder, Generation, Hello, PresenceState, Rate, SoftwareName, TokenBucket,
-    Welcome, encode_grease_frame, limits,
+    ErrorCode, Extensions, Frame, FrameDecoder, Generation, Hello, PresenceState, Rate, SoftwareName,
+    TokenBucket, Welcome, encode_grease_frame, limits,
 };
 use quinn::{Connection, SendStream};
 use tokio::{sync::Semaphore, task::JoinSet, time::timeout};
@@ -68,6 +68,9 @@ async fn open(shared: &Arc<Shared>, connection: &Connection) -> Result<(Session,
     };
     let identity =
         shared.authenticator.verify(hello.token.as_str(), shared.log.now()).map_err(|error| error.code())?;
+    if hello.user_id.as_ref().is_some_and(|user| *user != identity.user) {
+        return Err(ErrorCode::UserMismatch);
+    }
     let handle = register(shared, connection, &hello, &identity).await?;
     let datagrams = u32::try_from(limits::DATAGRAMS_PER_SECOND_MAX).unwrap_or(u32::MAX);
     let backlog_max = u64::try_from(limits::BACKLOG_ENTRIES_MAX).unwrap_or(u64::MAX);
@@ -174,6 +177,7 @@ impl Session {
             body_bytes_max: u32::try_from(limits::BODY_BYTES_MAX).unwrap_or(u32::MAX),
             group_members_max: u32::try_from(self.shared.limits.group_members_max).unwrap_or(u32::MAX),
             server: SoftwareName::new(concat!("fulmar/", env!("CARGO_PKG_VERSION"))),
+            extensions: Extensions::NONE,
         });
         self.write_control(&welcome).await?;
         // An extension point that is never used is soon one that cannot be (FUL-VER).

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use fulmar_protocol::{
-    CaughtUp, ClientSeq, Confirm, CursorState, DeviceId, DeviceTag, Epoch, Frame, FrameDecoder, Hole,
-    HoleReason, LaneOpen, Ordinal, Seq, SessionNumber, SoftwareName, TimestampMs, Title, UserId, Welcome,
+    CaughtUp, ClientSeq, Confirm, CursorState, DeviceId, DeviceTag, Epoch, Extensions, Frame, FrameDecoder,
+    Hole, HoleReason, LaneOpen, Ordinal, Seq, SessionNumber, SoftwareName, TimestampMs, Title, UserId,
+    Welcome,
 };
 
 use super::link::{Item, Stream};
@@ -68,6 +69,7 @@ impl Side {
             body_bytes_max: 0,
             group_members_max: 0,
             server: SoftwareName::default(),
+            extensions: Extensions::NONE,
         });
         self.link.send((connection, Stream::ControlDown), &welcome, moment.now, moment.random);
     }

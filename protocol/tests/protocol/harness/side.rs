@@ -5,8 +5,8 @@ use std::fmt;
 use std::time::Duration;
 
 use fulmar_protocol::{
-    BatchNumber, ClientSeq, Confirm, ConversationId, CursorState, DeviceId, Epoch, Frame, FrameDecoder,
-    Hello, LaneReceiver, Send, SendOpen, Seq, SoftwareName, Token,
+    BatchNumber, ClientSeq, Confirm, ConversationId, CursorState, DeviceId, Epoch, Extensions, Frame,
+    FrameDecoder, Hello, LaneReceiver, Send, SendOpen, Seq, SoftwareName, Token,
 };
 
 use super::device::{Device, OnDisk};
@@ -158,6 +158,8 @@ impl Side {
                     device_id: self.device.id,
                     backlog_entries_max: 0,
                     client: SoftwareName::default(),
+                    extensions: Extensions::NONE,
+                    user_id: None,
                 });
                 self.link.send((self.connection, Stream::ControlUp), &hello, moment.now, moment.random);
             }

@@ -56,7 +56,8 @@ pub(super) fn check_frame(bytes: &[u8]) -> Answer {
 pub(super) fn check_datagram(bytes: &[u8]) -> Answer {
     let Some(datagram) = Datagram::decode(bytes).map_err(|error| error.code())? else { return Ok(None) };
     let again = datagram.encode().to_vec();
-    let payload = again[1..].to_vec();
+    let (_, payload) = split(Head::Type, &again);
+    let payload = payload.to_vec();
     Ok(Some((again, datagram.datagram_type().name().to_owned(), payload)))
 }
 
@@ -225,25 +226,26 @@ fn read_varint(bytes: &[u8]) -> Option<(u64, usize)> {
     Some((number & ((1 << bits) - 1), length))
 }
 
+/// A number as the shortest varint.
+pub(super) fn varint(number: u64) -> Vec<u8> {
+    match number {
+        0..64 => vec![number as u8],
+        64..16_384 => (number as u16 | 0x4000).to_be_bytes().to_vec(),
+        _ => (number as u32 | 0x8000_0000).to_be_bytes().to_vec(),
+    }
+}
+
 /// A payload with the head that its message has.
 pub(super) fn with_head(head: Head, message: &str, payload: &[u8]) -> Vec<u8> {
-    let number = |numbers: &[(u64, &str)]| numbers.iter().find(|(_, name)| *name == message).unwrap().0 as u8;
-    let length = payload.len();
+    let frames = FrameType::ALL.iter().map(|t| (t.number(), t.name()));
+    let datagrams = DatagramType::ALL.iter().map(|t| (t.number(), t.name()));
+    let numbered = |(number, name): (u64, &str)| (name == message).then(|| varint(number));
     match head {
         Head::Nothing => payload.to_vec(),
-        Head::Type => {
-            let number =
-                number(&DatagramType::ALL.iter().map(|t| (t.number(), t.name())).collect::<Vec<_>>());
-            [&[number], payload].concat()
-        }
+        Head::Type => [&*datagrams.into_iter().find_map(numbered).unwrap(), payload].concat(),
         Head::TypeAndLength => {
-            let number = number(&FrameType::ALL.iter().map(|t| (t.number(), t.name())).collect::<Vec<_>>());
-            let length = match length {
-                0..64 => vec![length as u8],
-                64..16_384 => (length as u16 | 0x4000).to_be_bytes().to_vec(),
-                _ => (length as u32 | 0x8000_0000).to_be_bytes().to_vec(),
-            };
-            [&[number][..], &length, payload].concat()
+            let number = frames.into_iter().find_map(numbered).unwrap();
+            [&*number, &varint(payload.len() as u64), payload].concat()
         }
     }
 }

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use fulmar_protocol::{
-    Datagram, DatagramType, ErrorCode, Generation, Presence, PresenceState, PresenceUpdate, TimestampMs,
+    ClientSeq, Content, ContentType, Datagram, DatagramType, DeviceTag, Entry, ErrorCode, Generation,
+    HedgedEntry, HedgedSend, Message, Ordinal, Presence, PresenceState, PresenceUpdate, Seq, TimestampMs,
     Typing, TypingUpdate, encode_grease_datagram,
 };
 use serde_json::json;
 
-use super::cases::{Case, Head, snake_case};
+use super::cases::{Case, Head, snake_case, varint};
 use super::frames::{direct, group, user};
 use crate::schema::Schema;
 
@@ -16,7 +18,7 @@ use crate::schema::Schema;
 const MALFORMED: ErrorCode = ErrorCode::DatagramMalformed;
 
 pub(super) fn cases(schema: &Schema) -> Vec<Case> {
-    let valid = valid();
+    let valid = [valid(), hedges()].concat();
     for datagram_type in DatagramType::ALL {
         assert!(valid.iter().any(|(_, datagram)| datagram.datagram_type() == *datagram_type));
     }
@@ -38,12 +40,18 @@ pub(super) fn cases(schema: &Schema) -> Vec<Case> {
     cases.push(raw("datagram_over_the_limit", &too_long, "1,001 bytes, whatever the type"));
     for datagram_type in DatagramType::ALL {
         let name = snake_case(datagram_type.name());
-        let rubbish = [u8::try_from(datagram_type.number()).unwrap(), 0x0f, 0xff];
+        let rubbish = [varint(datagram_type.number()), vec![0x0f, 0xff]].concat();
         let doc = "a field key with wire type 7, which protobuf does not have";
         cases.push(raw(&format!("{name}_rubbish"), &rubbish, doc));
     }
+    cases.extend(bad_fields(schema));
+    cases
+}
+
+/// Fields that are missing, or hold what they may not.
+fn bad_fields(schema: &Schema) -> Vec<Case> {
     let id = direct().to_string();
-    for (message, name, doc, fields) in [
+    let rows = [
         (
             "PresenceUpdate",
             "presence_update_offline",
@@ -76,10 +84,24 @@ pub(super) fn cases(schema: &Schema) -> Vec<Case> {
             "a user id with a control character",
             json!({"conversation_id": id, "user": "a\tb"}),
         ),
-    ] {
-        cases.push(Case::of_fields(schema, message, name, &fields, Head::Type).invalid(MALFORMED, doc));
-    }
-    cases
+        (
+            "HedgedSend",
+            "hedged_send_without_number",
+            "the client seq is missing",
+            json!({"conversation_id": id, "first_unanswered": 1}),
+        ),
+        (
+            "HedgedSend",
+            "hedged_send_without_first_unanswered",
+            "the lowest unanswered number is missing",
+            json!({"conversation_id": id, "client_seq": 1}),
+        ),
+        ("HedgedEntry", "hedged_entry_without_entry", "the entry is missing", json!({"conversation_id": id})),
+    ];
+    let case = |(message, name, doc, fields): (&str, &str, &str, serde_json::Value)| {
+        Case::of_fields(schema, message, name, &fields, Head::Type).invalid(MALFORMED, doc)
+    };
+    rows.into_iter().map(case).collect()
 }
 
 fn valid() -> Vec<(&'static str, Datagram)> {
@@ -129,6 +151,42 @@ fn valid() -> Vec<(&'static str, Datagram)> {
                 generation,
                 typing: true,
                 ttl: Duration::from_secs(6),
+            }),
+        ),
+    ]
+}
+
+fn hedges() -> Vec<(&'static str, Datagram)> {
+    let content = Content::Message(Message {
+        content_type: ContentType::parse("text/plain").unwrap(),
+        body: Bytes::from_static(b"hello"),
+        reply_to: None,
+    })
+    .encode();
+    vec![
+        (
+            "hedged_send",
+            Datagram::HedgedSend(HedgedSend {
+                conversation_id: direct(),
+                peer: Some(user("bob")),
+                client_seq: ClientSeq::new(7),
+                content: content.clone(),
+                first_unanswered: ClientSeq::new(6),
+            }),
+        ),
+        (
+            "hedged_entry",
+            Datagram::HedgedEntry(HedgedEntry {
+                conversation_id: direct(),
+                entry: Entry {
+                    seq: Seq::new(12),
+                    ordinal: Ordinal::new(11),
+                    at: TimestampMs::new(1_799_999_000_000),
+                    sender: user("alice"),
+                    device_tag: DeviceTag::new([0xa1; 8]),
+                    client_seq: ClientSeq::new(7),
+                    content,
+                },
             }),
         ),
     ]

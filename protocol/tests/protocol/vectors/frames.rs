@@ -47,12 +47,27 @@ fn hello() -> Frame {
         device_id: DeviceId::new([0xd1; 16]),
         backlog_entries_max: 1_000,
         client: SoftwareName::new("fulmar-client/0.1.0"),
+        extensions: Extensions::NONE,
+        user_id: None,
+    })
+}
+
+fn hello_of_a_known_user() -> Frame {
+    Frame::Hello(Hello {
+        token: Token::new("eyJh.eyJz.c2ln"),
+        device_id: DeviceId::new([0xd1; 16]),
+        backlog_entries_max: 1_000,
+        client: SoftwareName::new("fulmar-client/0.1.0"),
+        // A bit that nobody knows yet, too.
+        extensions: Extensions::from_bits(Extensions::HEDGING.bits() | 1 << 40),
+        user_id: Some(user("alice")),
     })
 }
 
 fn session() -> Vec<(&'static str, Frame)> {
     vec![
         ("hello", hello()),
+        ("hello_of_a_known_user", hello_of_a_known_user()),
         (
             "welcome",
             Frame::Welcome(Welcome {
@@ -65,6 +80,7 @@ fn session() -> Vec<(&'static str, Frame)> {
                 body_bytes_max: 65_536,
                 group_members_max: 1_000,
                 server: SoftwareName::new("fulmar/0.1.0"),
+                extensions: Extensions::HEDGING,
             }),
         ),
         ("reauthenticate", Frame::Reauthenticate(Reauthenticate { token: Token::new("eyJh.eyJz.bmV3") })),
