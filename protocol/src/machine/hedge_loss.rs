@@ -214,7 +214,7 @@ mod tests {
         assert!(!later(LossEstimate::FORGOTTEN_AFTER + Duration::from_secs(1)));
         // And another path soon has the word.
         let mut carried = path.estimate.carry_over();
-        carried.handle_counts(600, 0, path.now + Duration::from_secs(2));
+        (1..600).for_each(|sent| carried.handle_counts(sent, 0, path.now + Duration::from_secs(2)));
         assert!(!carried.is_lossy());
     }
 

@@ -73,8 +73,11 @@ impl SendOrder {
     /// A send of the lane is refused, or the lane is. Where that may change numbers, no hedge is taken any
     /// more.
     pub fn handle_refusal(&mut self, code: ErrorCode) {
-        let keeps_numbers = code.consumes_client_seq() || code.retry() != Retry::Never;
-        self.closed |= !keeps_numbers || code == ErrorCode::ClientSeqAhead;
+        self.closed |= match code {
+            ErrorCode::ClientSeqAhead | ErrorCode::ClientSeqReused => true,
+            // The same number comes again, or is used up.
+            code => code.retry() == Retry::Never && !code.consumes_client_seq(),
+        };
     }
 
     /// The lane itself was refused: its sends have failed, and their numbers are free.

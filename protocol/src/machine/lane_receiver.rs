@@ -78,6 +78,16 @@ impl LaneReceiver {
         Ok(Delivery::Deliver)
     }
 
+    /// An entry came in a datagram, ahead of its copy on the lane. Answers whether it is the next one; no other
+    /// is taken. What the lane has to account for stays the same: its copy is a duplicate then.
+    pub fn handle_hedged(&mut self, seq: Seq) -> bool {
+        let is_next = seq == self.had.next();
+        if is_next {
+            self.had = seq;
+        }
+        is_next
+    }
+
     /// A hole came: the part of it that is news, if any. Name it to the app and, where it was skipped, note
     /// it in the cursor.
     ///
@@ -169,6 +179,19 @@ mod tests {
     }
 
     #[test]
+    fn an_entry_by_datagram_is_taken_if_it_is_the_next_and_the_lane_accounts_for_it_all_the_same() {
+        let (mut lane, _) = LaneReceiver::handle_open(seq(5), &open(6));
+        assert!(!lane.handle_hedged(seq(7)), "past a hole");
+        assert!(lane.handle_hedged(seq(6)));
+        assert!(!lane.handle_hedged(seq(6)), "twice");
+        assert!(lane.handle_hedged(seq(7)));
+        assert_eq!(lane.handle_entry(seq(6)), Ok(Delivery::Duplicate));
+        assert_eq!(lane.handle_entry(seq(7)), Ok(Delivery::Duplicate));
+        assert_eq!(lane.handle_entry(seq(8)), Ok(Delivery::Deliver));
+        assert!(!lane.handle_hedged(seq(8)), "the lane was first");
+    }
+
+    #[test]
     fn a_lane_that_starts_further_on_names_a_gap() {
         let (mut lane, gap) = LaneReceiver::handle_open(seq(5), &open(9));
         assert_eq!(gap, Some(range(6, 8)));
@@ -189,15 +212,19 @@ mod tests {
     proptest! {
         #[test]
         fn each_seq_is_handed_over_or_named_once(
-            lanes in vec((0_u64..6, vec((any::<bool>(), 1_u64..5), 0..12)), 1..12),
+            lanes in vec((0_u64..6, vec((any::<bool>(), 1_u64..5, any::<bool>()), 0..12)), 1..12),
         ) {
             let (mut had, mut accounted) = (seq(0), 0);
             for (back, steps) in lanes {
                 let start = (had.get() + 1).saturating_sub(back).max(1);
                 let (mut lane, gap) = LaneReceiver::handle_open(had, &open(start));
                 prop_assert_eq!(gap, None);
-                for (is_hole, length) in steps {
+                for (is_hole, length, hedged) in steps {
                     let next = lane.next_seq().get();
+                    if hedged && lane.handle_hedged(seq(next + length - 1)) {
+                        prop_assert_eq!(next + length - 1, accounted + 1);
+                        accounted += 1;
+                    }
                     if is_hole {
                         if let Some(news) = lane.handle_hole(range(next, next + length)).unwrap() {
                             prop_assert_eq!(news.first().get(), accounted + 1);
