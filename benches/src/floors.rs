@@ -29,6 +29,7 @@ impl EchoServer {
             certificate: credentials.certificate,
             key: credentials.key,
             reload_failures: Metrics::new().certificate_reload_failures.clone(),
+            time: Arc::new(rustls::time_provider::DefaultTimeProvider),
         })
         .map_err(BenchError::quic)?;
         let config = quinn::ServerConfig::with_crypto(Arc::new(tls));

@@ -10,6 +10,7 @@ use futures_util::future::BoxFuture;
 
 use crate::client::Client;
 use crate::driver;
+use crate::environment::Environment;
 use crate::error::ClientError;
 use crate::event::Events;
 use crate::limits;
@@ -31,6 +32,7 @@ pub struct ClientBuilder {
     connect_timeout: Duration,
     client_name: String,
     confirm_automatically: bool,
+    environment: Environment,
 }
 
 enum Trust {
@@ -46,6 +48,7 @@ pub(crate) struct Settings {
     pub(crate) backlog_entries_max: u32,
     pub(crate) client_name: SoftwareName,
     pub(crate) confirm_automatically: bool,
+    pub(crate) environment: Environment,
 }
 
 impl std::fmt::Debug for ClientBuilder {
@@ -66,6 +69,7 @@ impl ClientBuilder {
             connect_timeout: limits::CONNECT_TIMEOUT,
             client_name: concat!("fulmar-client/", env!("CARGO_PKG_VERSION")).to_owned(),
             confirm_automatically: false,
+            environment: Environment::default(),
         }
     }
 
@@ -139,6 +143,13 @@ impl ClientBuilder {
         self
     }
 
+    /// Takes sockets, randomness and time from a simulation instead of the machine.
+    #[cfg(feature = "simulation")]
+    pub fn environment(mut self, environment: Environment) -> Self {
+        self.environment = environment;
+        self
+    }
+
     /// Connects, and waits for the first session. Must be called in a tokio runtime.
     ///
     /// # Errors
@@ -195,11 +206,12 @@ impl ClientBuilder {
             u32::try_from(fulmar_protocol::limits::BACKLOG_ENTRIES_MAX).unwrap_or(u32::MAX);
         let settings = Settings {
             servers: self.servers.iter().map(|server| server.parse()).collect::<Result<_, _>>()?,
-            tls: tls::client_config(&pem)?,
+            tls: tls::client_config(&pem, self.environment.time())?,
             token: self.token.ok_or(ClientError::TokenMissing)?,
             backlog_entries_max: self.backlog_entries_max.min(backlog_entries_max),
             client_name,
             confirm_automatically: self.confirm_automatically,
+            environment: self.environment,
         };
         driver::launch(settings, self.state, first_handshake_is_final)
     }

@@ -65,6 +65,7 @@ mod command;
 mod confirmations;
 mod conversation;
 mod driver;
+mod environment;
 mod error;
 mod event;
 mod event_queue;
@@ -86,6 +87,8 @@ mod transport;
 pub use builder::ClientBuilder;
 pub use client::Client;
 pub use conversation::{Conversation, Marking};
+#[cfg(feature = "simulation")]
+pub use environment::{Environment, Sockets};
 pub use error::ClientError;
 pub use event::{ConversationState, Event, Events, ReceivedEntry};
 pub use history::{HistoryEntry, HistoryItem, HistoryPage, HistoryQuery};
@@ -93,6 +96,8 @@ pub use inbox::InboxItem;
 pub use outgoing::{Accepted, OutgoingMessage, Sending};
 pub use request::Settings;
 pub use roster::{Member, Roster};
+#[cfg(feature = "simulation")]
+pub use state::SimulatedDisk;
 pub use state::State;
 pub use status::Status;
 

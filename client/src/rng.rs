@@ -18,7 +18,6 @@ impl Rng {
     }
 
     /// The same sequence for the same seed.
-    #[cfg(test)]
     pub(crate) fn from_seed(seed: u64) -> Self {
         Self(StdRng::seed_from_u64(seed))
     }
@@ -28,6 +27,18 @@ impl Rng {
         let mut octets = [0; 16];
         self.0.fill_bytes(&mut octets);
         octets
+    }
+
+    /// A seed for another generator.
+    pub(crate) fn seed(&mut self) -> [u8; 32] {
+        let mut seed = [0; 32];
+        self.0.fill_bytes(&mut seed);
+        seed
+    }
+
+    /// Another generator, independent of this one from here on.
+    pub(crate) fn split(&mut self) -> Self {
+        Self(StdRng::from_seed(self.seed()))
     }
 
     /// A number for grease and the like.

@@ -8,13 +8,17 @@ use std::sync::Arc;
 use fulmar_protocol::ALPN;
 use quinn::crypto::rustls::QuicClientConfig;
 use rustls::RootCertStore;
+use rustls::time_provider::TimeProvider;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
 use crate::error::ClientError;
 
 /// A configuration that trusts the authorities in `pem`.
-pub(crate) fn client_config(pem: &str) -> Result<Arc<QuicClientConfig>, ClientError> {
+pub(crate) fn client_config(
+    pem: &str,
+    time: Arc<dyn TimeProvider>,
+) -> Result<Arc<QuicClientConfig>, ClientError> {
     let invalid = |cause: String| ClientError::TrustInvalid { cause };
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
@@ -25,7 +29,7 @@ pub(crate) fn client_config(pem: &str) -> Result<Arc<QuicClientConfig>, ClientEr
         return Err(invalid("it holds no certificate".to_owned()));
     }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = rustls::ClientConfig::builder_with_provider(provider)
+    let mut config = rustls::ClientConfig::builder_with_details(provider, time)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(|error| invalid(error.to_string()))?
         .with_root_certificates(roots)
@@ -38,12 +42,20 @@ pub(crate) fn client_config(pem: &str) -> Result<Arc<QuicClientConfig>, ClientEr
 
 #[cfg(test)]
 mod tests {
+    use rustls::time_provider::DefaultTimeProvider;
+
     use super::*;
 
     #[test]
     fn an_authority_that_is_none_is_refused_by_name() {
         for pem in ["", "rubbish", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
-            assert!(matches!(client_config(pem), Err(ClientError::TrustInvalid { .. })), "{pem:?} passed");
+            assert!(
+                matches!(
+                    client_config(pem, Arc::new(DefaultTimeProvider)),
+                    Err(ClientError::TrustInvalid { .. })
+                ),
+                "{pem:?} passed"
+            );
         }
     }
 }

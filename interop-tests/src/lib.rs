@@ -1,7 +1,9 @@
 //! What the whole-system tests share.
 
 mod harness;
+pub mod network;
 pub mod power_cut;
+pub mod simulation;
 
 pub use harness::contents;
 pub use harness::{

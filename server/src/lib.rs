@@ -14,6 +14,8 @@ mod rates;
 mod rows;
 mod server;
 mod session;
+#[cfg(feature = "simulation")]
+mod simulation;
 mod store;
 mod transport;
 mod watched_files;
@@ -31,6 +33,8 @@ pub use config::{
 pub use development::{Development, DevelopmentError};
 pub use metrics::{CloseReason, Family, Metrics};
 pub use server::{Server, ServerOptions, StartError};
+#[cfg(feature = "simulation")]
+pub use simulation::Simulation;
 #[cfg(feature = "fault-injection")]
 pub use store::StoreFault;
 pub use store::{

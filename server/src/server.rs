@@ -11,7 +11,8 @@ use std::{
 };
 
 use fulmar_protocol::ErrorCode;
-use quinn::{Endpoint, EndpointConfig, Incoming, TokioRuntime};
+use quinn::{AsyncUdpSocket, Endpoint, EndpointConfig, Incoming, Runtime, TokioRuntime};
+use rustls::time_provider::{DefaultTimeProvider, TimeProvider};
 use tokio::{task::JoinSet, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -57,6 +58,9 @@ pub struct ServerOptions {
     /// A fault for the store to commit.
     #[cfg(feature = "fault-injection")]
     pub store_fault: Option<crate::StoreFault>,
+    /// What the server has in place of the machine's own.
+    #[cfg(feature = "simulation")]
+    pub simulation: Option<crate::Simulation>,
 }
 
 impl ServerOptions {
@@ -71,7 +75,39 @@ impl ServerOptions {
             rng,
             #[cfg(feature = "fault-injection")]
             store_fault: None,
+            #[cfg(feature = "simulation")]
+            simulation: None,
         }
+    }
+}
+
+#[cfg(not(feature = "simulation"))]
+impl ServerOptions {
+    fn time_of_certificates(&self) -> Arc<dyn TimeProvider> {
+        Arc::new(DefaultTimeProvider)
+    }
+
+    fn socket(&self, config: EndpointConfig) -> std::io::Result<(EndpointConfig, Arc<dyn AsyncUdpSocket>)> {
+        Ok((config, bind_udp(self.config.listen.address)?))
+    }
+}
+
+#[cfg(feature = "simulation")]
+impl ServerOptions {
+    fn time_of_certificates(&self) -> Arc<dyn TimeProvider> {
+        let simulated = self.simulation.as_ref().map(|simulation| Arc::clone(&simulation.time));
+        simulated.unwrap_or_else(|| Arc::new(DefaultTimeProvider))
+    }
+
+    fn socket(
+        &self,
+        mut config: EndpointConfig,
+    ) -> std::io::Result<(EndpointConfig, Arc<dyn AsyncUdpSocket>)> {
+        let Some(simulation) = &self.simulation else {
+            return Ok((config, bind_udp(self.config.listen.address)?));
+        };
+        config.rng_seed(Some(simulation.seed));
+        Ok((config, Arc::clone(&simulation.socket)))
     }
 }
 
@@ -143,6 +179,7 @@ impl Server {
             certificate: options.credentials.certificate.clone(),
             key: options.credentials.key.clone(),
             reload_failures: metrics.certificate_reload_failures.clone(),
+            time: options.time_of_certificates(),
         })?;
         let store = open_store(&options, &metrics).await?;
         let limits = Arc::new(options.config.limits.clone());
@@ -159,22 +196,15 @@ impl Server {
             log,
             hub,
             authenticator,
-            rng: options.rng,
+            rng: options.rng.clone(),
             rates: Rates::new(Arc::clone(&limits)),
             limits,
             metrics,
             epoch,
             draining: CancellationToken::new(),
         });
-        let endpoint_config = reset_key::endpoint_config(&options.data)
-            .map_err(|error| StartError::ResetKey { data: options.data.clone(), error })?;
-        let (endpoint, address) = bind(options.config.listen.address, tls, endpoint_config)?;
-        let admin_address = options.config.listen.admin;
-        let admin = AdminServer::bind(AdminOptions {
-            address: admin_address,
-            hosts: options.config.listen.admin_hosts.clone(),
-        });
-        let admin = admin.await.map_err(|error| StartError::Listen { address: admin_address, error })?;
+        let (endpoint, address) = bind(&options, tls)?;
+        let admin = bind_admin(&options).await?;
         let mut server = Self {
             shared,
             store,
@@ -183,7 +213,7 @@ impl Server {
             stop_accepting: CancellationToken::new(),
             connections: TaskTracker::new(),
             background: JoinSet::new(),
-            admin_address: admin.address(),
+            admin_address: admin.as_ref().map_or(options.config.listen.admin, AdminServer::address),
         };
         server.background.spawn(accept_all(
             server.endpoint.clone(),
@@ -197,7 +227,9 @@ impl Server {
             stop_accepting: server.stop_accepting.clone(),
         };
         // Until the very end: whoever asks is told that the server is stopping.
-        server.background.spawn(admin.serve(Arc::new(operations), CancellationToken::new()));
+        if let Some(admin) = admin {
+            server.background.spawn(admin.serve(Arc::new(operations), CancellationToken::new()));
+        }
         server.background.spawn(sweep(Arc::clone(&server.shared)));
         Ok(server)
     }
@@ -270,16 +302,41 @@ async fn open_store(options: &ServerOptions, metrics: &Arc<Metrics>) -> Result<S
     Ok(opened.map_err(|_| reason())??)
 }
 
-/// Binds the UDP socket, for IPv4 too where the address is `[::]`.
+async fn bind_admin(options: &ServerOptions) -> Result<Option<AdminServer>, StartError> {
+    #[cfg(feature = "simulation")]
+    if options.simulation.is_some() {
+        return Ok(None);
+    }
+    let address = options.config.listen.admin;
+    let hosts = options.config.listen.admin_hosts.clone();
+    let bound = AdminServer::bind(AdminOptions { address, hosts }).await;
+    bound.map(Some).map_err(|error| StartError::Listen { address, error })
+}
+
+/// Opens the endpoint that clients come to.
 fn bind(
-    address: SocketAddr,
+    options: &ServerOptions,
     tls: quinn::crypto::rustls::QuicServerConfig,
-    endpoint_config: EndpointConfig,
 ) -> Result<(Endpoint, SocketAddr), StartError> {
+    let address = options.config.listen.address;
     let listen = |error| StartError::Listen { address, error };
+    let data = &options.data;
+    let endpoint_config = reset_key::endpoint_config(data)
+        .map_err(|error| StartError::ResetKey { data: data.clone(), error })?;
+    let (endpoint_config, socket) = options.socket(endpoint_config).map_err(listen)?;
+    let mut config = quinn::ServerConfig::with_crypto(Arc::new(tls));
+    config.transport_config(tuning::transport()).max_incoming(tuning::INCOMING_MAX);
+    let runtime = Arc::new(TokioRuntime);
+    let endpoint = Endpoint::new_with_abstract_socket(endpoint_config, Some(config), socket, runtime);
+    let endpoint = endpoint.map_err(listen)?;
+    let address = endpoint.local_addr().map_err(listen)?;
+    Ok((endpoint, address))
+}
+
+/// Binds a UDP socket, for IPv4 too where the address is `[::]`.
+fn bind_udp(address: SocketAddr) -> std::io::Result<Arc<dyn AsyncUdpSocket>> {
     let domain = socket2::Domain::for_address(address);
-    let socket =
-        socket2::Socket::new(domain, socket2::Type::DGRAM, Some(socket2::Protocol::UDP)).map_err(listen)?;
+    let socket = socket2::Socket::new(domain, socket2::Type::DGRAM, Some(socket2::Protocol::UDP))?;
     if address.is_ipv6() {
         // Systems without dual stack serve IPv6 alone.
         let _ = socket.set_only_v6(false);
@@ -287,14 +344,8 @@ fn bind(
     // As much as the system allows: bursts of many sessions arrive on one socket.
     let _ = socket.set_recv_buffer_size(SOCKET_BUFFER_BYTES);
     let _ = socket.set_send_buffer_size(SOCKET_BUFFER_BYTES);
-    socket.bind(&address.into()).map_err(listen)?;
-    let socket = UdpSocket::from(socket);
-    let mut config = quinn::ServerConfig::with_crypto(Arc::new(tls));
-    config.transport_config(tuning::transport()).max_incoming(tuning::INCOMING_MAX);
-    let endpoint =
-        Endpoint::new(endpoint_config, Some(config), socket, Arc::new(TokioRuntime)).map_err(listen)?;
-    let address = endpoint.local_addr().map_err(listen)?;
-    Ok((endpoint, address))
+    socket.bind(&address.into())?;
+    TokioRuntime.wrap_udp_socket(UdpSocket::from(socket))
 }
 
 const SOCKET_BUFFER_BYTES: usize = 4 * 1024 * 1024;

@@ -40,7 +40,8 @@ pub(crate) fn launch(
     first_handshake_is_final: bool,
 ) -> Result<(Client, Events), ClientError> {
     let (store, stored) = state.open()?;
-    let mut rng = Rng::from_os();
+    let mut rng = settings.environment.rng();
+    let requests_rng = rng.split();
     let (commands, taken) = mpsc::channel(limits::COMMANDS_MAX);
     let (status, status_seen) = watch::channel(Status::Connecting);
     let (link, link_seen) = watch::channel(Link::Down);
@@ -74,7 +75,7 @@ pub(crate) fn launch(
         identity: identity_seen,
         confirmations,
         requests,
-        rng: Mutex::new(Rng::from_os()),
+        rng: Mutex::new(requests_rng),
         driver: Mutex::new(Some(driver)),
         confirm_automatically,
     }));
@@ -106,7 +107,7 @@ impl Driver {
             journal.device(parts.device);
         }
         Ok(Self {
-            endpoints: Endpoints::new(Arc::clone(&parts.settings.tls)),
+            endpoints: Endpoints::new(Arc::clone(&parts.settings.tls), parts.settings.environment.clone()),
             settings: parts.settings,
             commands: parts.commands,
             cancel: parts.cancel,

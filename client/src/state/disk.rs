@@ -142,7 +142,7 @@ fn refine_open(folder: &Path, error: DatabaseError) -> ClientError {
     }
 }
 
-fn decode(raw: &[(Vec<u8>, Vec<u8>)]) -> Result<Stored, RowError> {
+pub(super) fn decode(raw: &[(Vec<u8>, Vec<u8>)]) -> Result<Stored, RowError> {
     let mut stored = Stored::default();
     for (key, value) in raw {
         match key.as_slice() {

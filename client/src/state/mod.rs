@@ -6,6 +6,8 @@
 
 mod disk;
 mod rows;
+#[cfg(feature = "simulation")]
+mod simulated;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -18,6 +20,8 @@ use fulmar_protocol::{ClientSeq, ConversationId, DeviceId, Epoch, UserId};
 use crate::error::ClientError;
 
 pub(crate) use rows::{Batch, ConversationRow};
+#[cfg(feature = "simulation")]
+pub use simulated::SimulatedDisk;
 pub(crate) use writer::{Store, Ticket};
 
 /// Where a client keeps what must survive a restart of the app.
@@ -28,6 +32,8 @@ pub struct State(Kind);
 enum Kind {
     Memory,
     Disk(disk::Disk, Box<Stored>),
+    #[cfg(feature = "simulation")]
+    Simulated(SimulatedDisk, Box<Stored>),
 }
 
 impl State {
@@ -48,11 +54,24 @@ impl State {
         Ok(Self(Kind::Disk(disk, stored)))
     }
 
+    /// On a simulated disk. Nothing else is open on it from then on.
+    ///
+    /// # Errors
+    /// When the disk holds something else.
+    #[cfg(feature = "simulation")]
+    pub fn simulated(disk: &SimulatedDisk) -> Result<Self, ClientError> {
+        let disk = disk.open();
+        let stored = Box::new(disk.load()?);
+        Ok(Self(Kind::Simulated(disk, stored)))
+    }
+
     /// What was read, and the writer, which starts.
     pub(crate) fn open(self) -> Result<(Store, Stored), ClientError> {
         match self.0 {
             Kind::Memory => Ok((Store::memory(), Stored::default())),
             Kind::Disk(disk, stored) => Ok((Store::disk(disk)?, *stored)),
+            #[cfg(feature = "simulation")]
+            Kind::Simulated(disk, stored) => Ok((Store::simulated(disk), *stored)),
         }
     }
 }

@@ -9,6 +9,8 @@ use tokio::sync::mpsc;
 use crate::error::ClientError;
 use crate::state::disk::Disk;
 use crate::state::rows::Batch;
+#[cfg(feature = "simulation")]
+use crate::state::simulated::{SimulatedDisk, SimulatedWriter};
 
 /// Batches that may wait for the writer; then the driver gathers on in its own.
 pub(crate) const BATCHES_WAITING_MAX: usize = 8;
@@ -19,13 +21,20 @@ pub(crate) struct Ticket(u64);
 
 /// The driver's end of the store.
 pub(crate) struct Store {
-    /// `None` in memory: all is as durable as it will get.
-    writer: Option<Writer>,
+    writer: Writer,
     last: Ticket,
     durable: Ticket,
 }
 
-struct Writer {
+enum Writer {
+    /// In memory: all is as durable as it will get.
+    Memory,
+    Thread(WriterThread),
+    #[cfg(feature = "simulation")]
+    Simulated(SimulatedWriter),
+}
+
+struct WriterThread {
     batches: std::sync::mpsc::SyncSender<(Ticket, Batch)>,
     outcomes: mpsc::Receiver<Result<Ticket, ClientError>>,
     thread: std::thread::JoinHandle<()>,
@@ -33,7 +42,7 @@ struct Writer {
 
 impl Store {
     pub(super) fn memory() -> Self {
-        Self { writer: None, last: Ticket::default(), durable: Ticket::default() }
+        Self { writer: Writer::Memory, last: Ticket::default(), durable: Ticket::default() }
     }
 
     pub(super) fn disk(disk: Disk) -> Result<Self, ClientError> {
@@ -45,13 +54,19 @@ impl Store {
             .name("fulmar-state".to_owned())
             .spawn(move || write(&disk, &waiting, &outcome))
             .map_err(|error| ClientError::StateUnusable { path: folder, cause: error.to_string() })?;
-        let writer = Writer { batches, outcomes, thread };
-        Ok(Self { writer: Some(writer), last: Ticket::default(), durable: Ticket::default() })
+        let writer = Writer::Thread(WriterThread { batches, outcomes, thread });
+        Ok(Self { writer, last: Ticket::default(), durable: Ticket::default() })
+    }
+
+    #[cfg(feature = "simulation")]
+    pub(super) fn simulated(disk: SimulatedDisk) -> Self {
+        let writer = Writer::Simulated(SimulatedWriter::new(disk));
+        Self { writer, last: Ticket::default(), durable: Ticket::default() }
     }
 
     /// Whether there is a disk to write to. In memory, batches need not be made.
     pub(crate) fn keeps(&self) -> bool {
-        self.writer.is_some()
+        !matches!(self.writer, Writer::Memory)
     }
 
     /// Whether another batch may be submitted now.
@@ -64,10 +79,12 @@ impl Store {
     /// ticket or a later one; in memory, at once.
     pub(crate) fn submit(&mut self, batch: Batch) -> Ticket {
         self.last = Ticket(self.last.0.saturating_add(1));
-        match &self.writer {
+        match &mut self.writer {
             // An error means that the writer has ended, which `committed` tells; there is room otherwise.
-            Some(writer) => drop(writer.batches.try_send((self.last, batch))),
-            None => self.durable = self.last,
+            Writer::Thread(writer) => drop(writer.batches.try_send((self.last, batch))),
+            Writer::Memory => self.durable = self.last,
+            #[cfg(feature = "simulation")]
+            Writer::Simulated(writer) => writer.submit(self.last, batch),
         }
         self.last
     }
@@ -80,24 +97,34 @@ impl Store {
     /// Waits until more is durable. Cancel-safe. Pending for ever when nothing is under way.
     pub(crate) async fn committed(&mut self) -> Result<(), ClientError> {
         match &mut self.writer {
-            Some(writer) => match writer.outcomes.recv().await {
+            Writer::Thread(writer) => match writer.outcomes.recv().await {
                 Some(outcome) => {
                     self.durable = outcome?;
                     Ok(())
                 }
                 None => std::future::pending().await,
             },
-            None => std::future::pending().await,
+            Writer::Memory => std::future::pending().await,
+            #[cfg(feature = "simulation")]
+            Writer::Simulated(writer) => {
+                self.durable = writer.committed().await;
+                Ok(())
+            }
         }
     }
 
     /// Writes what waits, closes the file, and ends the thread.
     pub(crate) async fn close(self) {
-        if let Some(Writer { batches, mut outcomes, thread }) = self.writer {
-            drop(batches);
-            while outcomes.recv().await.is_some() {}
-            // The thread has dropped its end; what is left of it is closing the file.
-            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+        match self.writer {
+            Writer::Memory => {}
+            Writer::Thread(WriterThread { batches, mut outcomes, thread }) => {
+                drop(batches);
+                while outcomes.recv().await.is_some() {}
+                // The thread has dropped its end; what is left of it is closing the file.
+                let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+            }
+            #[cfg(feature = "simulation")]
+            Writer::Simulated(writer) => writer.close().await,
         }
     }
 }

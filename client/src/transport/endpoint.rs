@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use quinn::crypto::rustls::QuicClientConfig;
-use quinn::{ClientConfig, Endpoint, EndpointConfig, TransportConfig, VarInt};
+use quinn::{ClientConfig, Endpoint, TransportConfig, VarInt};
 
+use crate::environment::Environment;
 use crate::error::ClientError;
 use crate::limits;
 
@@ -15,6 +16,7 @@ use crate::limits;
 #[derive(Clone)]
 pub(crate) struct Endpoints {
     config: ClientConfig,
+    environment: Environment,
     open: Arc<Mutex<Open>>,
 }
 
@@ -25,26 +27,24 @@ struct Open {
 }
 
 impl Endpoints {
-    pub(crate) fn new(tls: Arc<QuicClientConfig>) -> Self {
+    pub(crate) fn new(tls: Arc<QuicClientConfig>, environment: Environment) -> Self {
         let mut config = ClientConfig::new(tls);
         config.transport_config(Arc::new(transport_config()));
-        Self { config, open: Arc::default() }
+        Self { config, environment, open: Arc::default() }
     }
 
     /// The endpoint that reaches `remote`.
     pub(crate) fn reaching(&self, remote: SocketAddr) -> Result<Endpoint, ClientError> {
         let mut open = self.open.lock();
-        let (slot, local) = match remote {
-            SocketAddr::V4(_) => (&mut open.v4, SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))),
-            SocketAddr::V6(_) => (&mut open.v6, SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0))),
+        let slot = match remote {
+            SocketAddr::V4(_) => &mut open.v4,
+            SocketAddr::V6(_) => &mut open.v6,
         };
         if let Some(endpoint) = slot {
             return Ok(endpoint.clone());
         }
         let socket = |cause| ClientError::Socket { cause: Arc::new(cause) };
-        let udp = std::net::UdpSocket::bind(local).map_err(socket)?;
-        let mut endpoint = Endpoint::new(EndpointConfig::default(), None, udp, Arc::new(quinn::TokioRuntime))
-            .map_err(socket)?;
+        let mut endpoint = self.environment.endpoint(remote).map_err(socket)?;
         endpoint.set_default_client_config(self.config.clone());
         *slot = Some(endpoint.clone());
         Ok(endpoint)
@@ -54,12 +54,12 @@ impl Endpoints {
     /// along; one whose socket cannot be replaced stays as it is.
     pub(crate) fn rebind(&self) {
         let open = self.open.lock();
-        let families = [(&open.v4, Ipv4Addr::UNSPECIFIED.into()), (&open.v6, Ipv6Addr::UNSPECIFIED.into())];
-        for (endpoint, local) in families {
-            let local: std::net::IpAddr = local;
+        let families: [(_, SocketAddr); 2] =
+            [(&open.v4, (Ipv4Addr::UNSPECIFIED, 0).into()), (&open.v6, (Ipv6Addr::UNSPECIFIED, 0).into())];
+        for (endpoint, family) in families {
             if let Some(endpoint) = endpoint
                 && let Err(error) =
-                    std::net::UdpSocket::bind((local, 0)).and_then(|socket| endpoint.rebind(socket))
+                    self.environment.bind(family).and_then(|socket| endpoint.rebind_abstract(socket))
             {
                 tracing::debug!(%error, "the socket stays as it is");
             }

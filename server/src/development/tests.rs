@@ -45,7 +45,13 @@ fn authenticator(development: &Development) -> Authenticator {
 /// Connects over loopback with the certificate and authority of a folder.
 async fn connect(development: &Development, name: &str) -> Result<(), String> {
     let Credentials { certificate, key, .. } = development.credentials();
-    let tls = quic_server_config(TlsOptions { certificate, key, reload_failures: Counter::noop() }).unwrap();
+    let tls = quic_server_config(TlsOptions {
+        certificate,
+        key,
+        reload_failures: Counter::noop(),
+        time: Arc::new(rustls::time_provider::DefaultTimeProvider),
+    })
+    .unwrap();
     let config = ServerConfig::with_crypto(Arc::new(tls));
     let server = Endpoint::server(config, (Ipv4Addr::LOCALHOST, 0).into()).unwrap();
     let accepting = server.clone();

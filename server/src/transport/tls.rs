@@ -22,6 +22,7 @@ use quinn::crypto::rustls::QuicServerConfig;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
+use rustls::time_provider::TimeProvider;
 use rustls::version::TLS13;
 use rustls::{InconsistentKeys, ServerConfig};
 use rustls_pki_types::pem::PemObject;
@@ -47,6 +48,8 @@ pub struct TlsOptions {
     pub key: PathBuf,
     /// Counts the times when a changed certificate could not be taken.
     pub reload_failures: Counter,
+    /// The time of day, for the age of tickets.
+    pub time: Arc<dyn TimeProvider>,
 }
 
 /// Why a certificate cannot be used.
@@ -132,8 +135,9 @@ pub fn quic_server_config(options: TlsOptions) -> Result<QuicServerConfig, TlsEr
 
 fn server_config(options: TlsOptions) -> Result<ServerConfig, TlsError> {
     let provider = crypto_provider();
+    let time = Arc::clone(&options.time);
     let certificate = RenewedCertificate::open(options, Arc::clone(&provider))?;
-    let builder = ServerConfig::builder_with_provider(provider).with_protocol_versions(&[&TLS13]);
+    let builder = ServerConfig::builder_with_details(provider, time).with_protocol_versions(&[&TLS13]);
     let mut config =
         builder.map_err(TlsError::Setup)?.with_no_client_auth().with_cert_resolver(Arc::new(certificate));
     config.alpn_protocols = vec![fulmar_protocol::ALPN.to_vec()];

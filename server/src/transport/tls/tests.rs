@@ -44,6 +44,7 @@ impl Files {
             certificate: self.folder.path().join("certificate.pem"),
             key: self.folder.path().join("key.pem"),
             reload_failures: Counter::noop(),
+            time: Arc::new(rustls::time_provider::DefaultTimeProvider),
         }
     }
 

@@ -1,0 +1,22 @@
+//! What a simulated server has in place of the machine's own: a socket, the randomness of QUIC, the time by
+//! which certificates and tickets are judged.
+//!
+//! All on one thread, under the runtime's paused clock, so that a run can be repeated from a seed. Such a server
+//! has no admin port. What TLS draws at random stays random: keys and nonces have a fixed length and reach
+//! nobody's timing.
+
+use std::sync::Arc;
+
+use quinn::AsyncUdpSocket;
+use rustls::time_provider::TimeProvider;
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub struct Simulation {
+    /// Where the server listens.
+    pub socket: Arc<dyn AsyncUdpSocket>,
+    /// What QUIC draws its connection ids and gaps from.
+    pub seed: [u8; 32],
+    /// The time of day.
+    pub time: Arc<dyn TimeProvider>,
+}
