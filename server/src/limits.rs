@@ -52,6 +52,13 @@ pub(crate) const DATAGRAM_BYTES_PER_SECOND: u32 = 2_000;
 /// And at once.
 pub(crate) const DATAGRAM_BYTES_BURST: u32 = 8_000;
 
+/// Copies of entries that wait to leave as datagrams, in a session; the oldest gives way.
+pub(crate) const HEDGES_WAITING_MAX: usize = 32;
+/// Conversations of a session whose sends are ordered with their hedges; hedges of others are dropped.
+pub(crate) const SEND_ORDERS_MAX: usize = 256;
+/// An entry that was accepted longer ago is not hedged any more.
+pub(crate) const HEDGED_AFTER_ACCEPT_MAX: Duration = Duration::from_secs(2);
+
 /// Connections at a time, for so many sessions. Those on top are there to be told that there are too many
 /// sessions, or to take over a session of their own; beyond them connections are refused without a word.
 pub(crate) const fn connections_max(sessions_max: usize) -> usize {

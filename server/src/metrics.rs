@@ -102,6 +102,14 @@ table! {
         "Refusals and connection errors sent to clients, by the code of the registry.";
     datagrams_dropped: Counter = "fulmar_datagrams_dropped_total", Kind::Counter,
         "Datagrams of clients that were over their rate, and those to clients that were over the budget.";
+    hedges_sent: Counter = "fulmar_hedges_sent_total", Kind::Counter,
+        "Copies of entries that were sent as datagrams.";
+    hedges_received: Counter = "fulmar_hedges_received_total", Kind::Counter,
+        "Copies of sends that came as datagrams.";
+    hedges_taken: Counter = "fulmar_hedges_taken_total", Kind::Counter,
+        "Copies of sends that came as datagrams and went to the log before their copy on the lane.";
+    hedges_dropped: Family = "fulmar_hedges_dropped_total", Kind::Family("cause", hedge_drops),
+        "Copies of entries that were not sent as datagrams, and copies of sends that were not taken from them.";
     key_set_reload_failures: Counter = "fulmar_key_set_reload_failures_total", Kind::Counter,
         "Times when a changed file of token keys could not be taken, and the former keys stayed in force.";
     certificate_reload_failures: Counter = "fulmar_certificate_reload_failures_total", Kind::Counter,
@@ -151,6 +159,11 @@ impl Metrics {
         self.errors.add(code.name(), 1);
     }
 
+    /// Counts a copy that was not sent, or not taken.
+    pub fn hedge_dropped(&self, cause: HedgeDrop) {
+        self.hedges_dropped.add(cause.name(), 1);
+    }
+
     /// The text that Prometheus reads.
     #[must_use]
     pub fn render(&self) -> String {
@@ -168,6 +181,57 @@ impl fmt::Debug for Metrics {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("Metrics")
     }
+}
+
+/// Why a copy of an entry was not sent as a datagram, or one of a send not taken from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HedgeDrop {
+    /// The client had confirmed the entry.
+    Confirmed,
+    /// Hedges have had their share of the bytes.
+    Budget,
+    /// Too many copies waited.
+    Queue,
+    /// The path or the client takes no such datagram.
+    Path,
+    /// The extension is not in force for the session.
+    NotInForce,
+    /// It is not the next send: the lane was first, or something before it is missing.
+    Order,
+    /// The user sends faster than allowed, or has too much unanswered.
+    Rate,
+    /// A lane would be refused.
+    Refused,
+}
+
+impl HedgeDrop {
+    const ALL: [Self; 8] = [
+        Self::Confirmed,
+        Self::Budget,
+        Self::Queue,
+        Self::Path,
+        Self::NotInForce,
+        Self::Order,
+        Self::Rate,
+        Self::Refused,
+    ];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Confirmed => "confirmed",
+            Self::Budget => "budget",
+            Self::Queue => "queue",
+            Self::Path => "path",
+            Self::NotInForce => "not_in_force",
+            Self::Order => "order",
+            Self::Rate => "rate",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+fn hedge_drops() -> Vec<&'static str> {
+    HedgeDrop::ALL.iter().map(|cause| cause.name()).collect()
 }
 
 /// Why a connection ended.
@@ -235,8 +299,8 @@ pub struct Family {
 }
 
 impl Family {
-    /// Counts under one value, which is a constant of the program: see `Metrics::connection_closed` and
-    /// `Metrics::error`.
+    /// Counts under one value, which is a constant of the program: see `Metrics::connection_closed`,
+    /// `Metrics::error` and `Metrics::hedge_dropped`.
     fn add(&self, value: &'static str, number: u64) {
         let labels = vec![Label::from_static_parts(self.label, value)];
         self.recorder.register_counter(&Key::from_parts(self.name, labels), METADATA).increment(number);

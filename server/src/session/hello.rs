@@ -11,13 +11,13 @@ use std::{
 
 use bytes::BytesMut;
 use fulmar_protocol::{
-    ErrorCode, Extensions, Frame, FrameDecoder, Generation, Hello, PresenceState, Rate, SoftwareName,
-    TokenBucket, Welcome, encode_grease_frame, limits,
+    ErrorCode, Frame, FrameDecoder, Generation, Hello, PresenceState, Rate, SoftwareName, TokenBucket,
+    Welcome, encode_grease_frame, limits,
 };
 use quinn::{Connection, SendStream};
 use tokio::{sync::Semaphore, task::JoinSet, time::timeout};
 
-use super::{End, Session, Shared, end_of, watch::Watching};
+use super::{End, Session, Shared, end_of, hedging::Hedging, watch::Watching};
 use crate::{
     auth::Identity,
     fanout::{Newcomer, Registered, SessionHandle},
@@ -91,6 +91,7 @@ async fn open(shared: &Arc<Shared>, connection: &Connection) -> Result<(Session,
         typing_generations: HashMap::new(),
         datagram_rate: TokenBucket::new(Rate::per_second(datagrams, 2 * datagrams)),
         watching: Watching::default(),
+        hedging: Hedging::new(hello.extensions, Arc::clone(&shared.metrics)),
     };
     let beginning = shared.log.snapshot();
     if let Err(code) = session.welcome().await {
@@ -177,7 +178,7 @@ impl Session {
             body_bytes_max: u32::try_from(limits::BODY_BYTES_MAX).unwrap_or(u32::MAX),
             group_members_max: u32::try_from(self.shared.limits.group_members_max).unwrap_or(u32::MAX),
             server: SoftwareName::new(concat!("fulmar/", env!("CARGO_PKG_VERSION"))),
-            extensions: Extensions::NONE,
+            extensions: self.hedging.extensions(),
         });
         self.write_control(&welcome).await?;
         // An extension point that is never used is soon one that cannot be (FUL-VER).

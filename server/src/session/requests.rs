@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 
 use super::{
     End, Shared, end_of,
+    hedging::Hedging,
     read_ahead::ReadAhead,
     send_lane::{OpenLanes, SendLane},
 };
@@ -35,6 +36,7 @@ pub(super) struct ClientStream {
     /// Turns to be worked on.
     pub(super) requests: Arc<Semaphore>,
     pub(super) send_lanes: OpenLanes,
+    pub(super) hedging: Arc<Hedging>,
     pub(super) send: SendStream,
     pub(super) reader: FrameReader,
 }

@@ -18,7 +18,7 @@ use fulmar_protocol::{
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use super::{End, end_of, requests::ClientStream};
+use super::{End, end_of, hedging::OrderedSends, requests::ClientStream};
 use crate::{
     limits::UNANSWERED_BYTES_PER_SESSION_MAX,
     log::{Conversation, LaneState, LogError, PendingSend, SendOutcome, SendRequest, Sender},
@@ -40,6 +40,8 @@ pub(super) struct SendLane {
     sender: Sender,
     answers: VecDeque<Answer>,
     state: Arc<LaneState>,
+    /// What hedges of the conversation go by; `None` where none are taken.
+    ordered: Option<Arc<OrderedSends>>,
     /// The conversation did not exist when last asked: the first send starts it, and is counted.
     starts_conversation: bool,
 }
@@ -50,12 +52,16 @@ impl SendLane {
         let identity = stream.handle.identity.clone();
         let id = open.conversation_id;
         if open.peer.is_some() && !open.names_its_peer(&identity.user) {
+            if let Some(ordered) = stream.hedging.sends_of(id) {
+                ordered.close();
+            }
             return stream.refuse_lane(ErrorCode::DirectIdMismatch);
         }
         if !stream.send_lanes.lock().insert(id) {
             return stream.refuse_lane(ErrorCode::LaneAlreadyOpen);
         }
         let lanes = Arc::clone(&stream.send_lanes);
+        let ordered = stream.hedging.sends_of(id);
         let head = stream.shared.log.head(&id).await;
         let mut lane = Self {
             conversation: stream.shared.log.conversation(id),
@@ -63,7 +69,8 @@ impl SendLane {
             peer: open.peer,
             sender: Sender { user: identity.user, device: identity.device, tag: identity.tag },
             answers: VecDeque::new(),
-            state: Arc::default(),
+            state: ordered.as_ref().map(|ordered| ordered.lane_state()).unwrap_or_default(),
+            ordered,
             starts_conversation: matches!(head, Ok(None)),
         };
         let result = lane.run().await;
@@ -85,6 +92,9 @@ impl SendLane {
                 frame = self.stream.reader.next(), if open => match frame {
                     Ok(Some(Frame::Send(send))) => {
                         if self.answers.len() >= limits::UNANSWERED_SENDS_MAX {
+                            if let Some(ordered) = &self.ordered {
+                                ordered.close();
+                            }
                             return self.stream.refuse_lane(ErrorCode::TooManyUnanswered);
                         }
                         self.send(send).await;
@@ -104,10 +114,13 @@ impl SendLane {
         let client_seq = send.client_seq;
         let user = &self.sender.user;
         let log = &self.stream.shared.log;
-        if let Err(wait) = self.stream.shared.rates.send(user) {
+        // A hedge was counted; this is its other copy.
+        let hedged = self.ordered.as_ref().is_some_and(|ordered| ordered.pass(client_seq));
+        if !hedged && let Err(wait) = self.stream.shared.rates.send(user) {
             self.refuse(client_seq, ErrorCode::RateLimited, Some(wait));
             return;
         }
+        self.starts_conversation &= !self.ordered.as_ref().is_some_and(|ordered| ordered.is_start_counted());
         // It may have begun since, from the other side.
         if self.starts_conversation && matches!(log.head(&self.conversation.id).await, Ok(Some(_))) {
             self.starts_conversation = false;
@@ -164,6 +177,9 @@ impl SendLane {
     fn put(&self, frame: &Frame, buffer: &mut BytesMut) {
         if let Frame::Refused(refused) = frame {
             self.stream.shared.metrics.error(refused.code);
+            if let Some(ordered) = &self.ordered {
+                ordered.refused(refused.code);
+            }
         }
         frame.encode(buffer);
     }
