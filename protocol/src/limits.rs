@@ -63,6 +63,8 @@ pub const PRESENCE_TTL: Duration = Duration::from_millis(70_000);
 pub const PRESENCE_RENEW: Duration = Duration::from_millis(30_000);
 /// From the last packet of a client that vanished.
 pub const OFFLINE_AFTER: Duration = Duration::from_millis(30_000);
+/// From a client's goodbye with `away` to its device being offline.
+pub const AWAY_AFTER_GOODBYE: Duration = Duration::from_millis(900_000);
 /// A Typing not renewed by then has ended.
 pub const TYPING_TTL: Duration = Duration::from_millis(6_000);
 /// How often a client repeats TypingUpdate while the user types.

@@ -17,6 +17,7 @@ mod session;
 #[cfg(feature = "simulation")]
 mod simulation;
 mod store;
+mod tickets;
 mod transport;
 mod watched_files;
 
@@ -35,6 +36,8 @@ pub use metrics::{CloseReason, Family, Metrics};
 pub use server::{Server, ServerOptions, StartError};
 #[cfg(feature = "simulation")]
 pub use simulation::Simulation;
+#[cfg(feature = "simulation")]
+pub use store::MemoryDisk;
 #[cfg(feature = "fault-injection")]
 pub use store::StoreFault;
 pub use store::{

@@ -58,6 +58,9 @@ pub(crate) const HEDGES_WAITING_MAX: usize = 32;
 pub(crate) const SEND_ORDERS_MAX: usize = 256;
 /// An entry that was accepted longer ago is not hedged any more.
 pub(crate) const HEDGED_AFTER_ACCEPT_MAX: Duration = Duration::from_secs(2);
+/// Tickets that wait to be written to the store. Beyond it the oldest of them stays in memory only, and a restart
+/// costs its client a round trip.
+pub(crate) const TICKET_WRITES_PENDING_MAX: usize = 16_384;
 
 /// Connections at a time, for so many sessions. Those on top are there to be told that there are too many
 /// sessions, or to take over a session of their own; beyond them connections are refused without a word.

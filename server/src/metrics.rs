@@ -112,6 +112,14 @@ table! {
         "Copies of entries that were not sent as datagrams, and copies of sends that were not taken from them.";
     key_set_reload_failures: Counter = "fulmar_key_set_reload_failures_total", Kind::Counter,
         "Times when a changed file of token keys could not be taken, and the former keys stayed in force.";
+    tickets: Gauge = "fulmar_tickets", Kind::Gauge,
+        "Tickets held, by which clients come back without waiting for a round trip.";
+    tickets_stored: Counter = "fulmar_tickets_stored_total", Kind::Counter,
+        "Tickets written to the store, where they outlive a restart.";
+    tickets_refused: Counter = "fulmar_tickets_refused_total", Kind::Counter,
+        "Tickets offered by clients that were not known, or no more: their early data was refused.";
+    early_data_accepted: Counter = "fulmar_early_data_accepted_total", Kind::Counter,
+        "Connections whose Hello came as early data, before the end of the handshake.";
     certificate_reload_failures: Counter = "fulmar_certificate_reload_failures_total", Kind::Counter,
         "Times when a changed certificate or key could not be taken, and the former stayed in force.";
 }

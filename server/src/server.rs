@@ -1,17 +1,16 @@
 //! A whole server: store, log, hub and endpoint, from start to stop.
 
+mod accept;
+
 use std::{
     net::{SocketAddr, UdpSocket},
     path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
     time::Duration,
 };
 
 use fulmar_protocol::ErrorCode;
-use quinn::{AsyncUdpSocket, Endpoint, EndpointConfig, Incoming, Runtime, TokioRuntime};
+use quinn::{AsyncUdpSocket, Endpoint, EndpointConfig, Runtime, TokioRuntime};
 use rustls::time_provider::{DefaultTimeProvider, TimeProvider};
 use tokio::{task::JoinSet, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -22,13 +21,13 @@ use crate::{
     clock::{Clock, Rng},
     config::{Config, Credentials},
     fanout::Hub,
-    limits::connections_max,
     log::{Log, LogError},
-    metrics::{CloseReason, Metrics},
+    metrics::Metrics,
     operations::Operations,
     rates::Rates,
-    session::{self, Shared},
+    session::Shared,
     store::{Health, Store, StoreError, StoreOptions},
+    tickets::Tickets,
     transport::{frames::varint, reset_key, tls, tuning},
 };
 
@@ -36,8 +35,6 @@ use crate::{
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(6);
 /// And then for the endpoint to say goodbye.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
-/// Connections at a time that a stopping server takes to say so; more are refused without a word.
-const TURNED_AWAY_MAX: usize = 64;
 /// How often sessions whose clients vanished are looked for.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(2);
 
@@ -159,6 +156,7 @@ pub struct Server {
     stop_accepting: CancellationToken,
     connections: TaskTracker,
     background: JoinSet<()>,
+    tickets: Arc<Tickets>,
     admin_address: SocketAddr,
 }
 
@@ -175,13 +173,21 @@ impl Server {
             leeway: options.config.auth.leeway(),
             reload_failures: metrics.key_set_reload_failures.clone(),
         })?;
-        let tls = tls::quic_server_config(tls::TlsOptions {
+        let tickets = Tickets::new(
+            options.config.limits.tickets_max(),
+            tuning::early_data_settings(),
+            options.clock.clone(),
+            Arc::clone(&metrics),
+        );
+        let tls_options = tls::TlsOptions {
             certificate: options.credentials.certificate.clone(),
             key: options.credentials.key.clone(),
             reload_failures: metrics.certificate_reload_failures.clone(),
             time: options.time_of_certificates(),
-        })?;
+        };
+        let tls = tls::quic_server_config_with_early_data(tls_options, Arc::clone(&tickets) as _)?;
         let store = open_store(&options, &metrics).await?;
+        tickets.load(&store).await?;
         let limits = Arc::new(options.config.limits.clone());
         let hub = Arc::new(Hub::new(Arc::clone(&limits), Arc::clone(&metrics)));
         let log = Log::new(
@@ -213,9 +219,10 @@ impl Server {
             stop_accepting: CancellationToken::new(),
             connections: TaskTracker::new(),
             background: JoinSet::new(),
+            tickets,
             admin_address: admin.as_ref().map_or(options.config.listen.admin, AdminServer::address),
         };
-        server.background.spawn(accept_all(
+        server.background.spawn(accept::accept_all(
             server.endpoint.clone(),
             Arc::clone(&server.shared),
             server.stop_accepting.clone(),
@@ -231,6 +238,8 @@ impl Server {
             server.background.spawn(admin.serve(Arc::new(operations), CancellationToken::new()));
         }
         server.background.spawn(sweep(Arc::clone(&server.shared)));
+        let (tickets, store) = (Arc::clone(&server.tickets), server.store.clone());
+        server.background.spawn(async move { tickets.keep(&store).await });
         Ok(server)
     }
 
@@ -273,6 +282,9 @@ impl Server {
         if timeout(CLOSE_TIMEOUT, self.shared.log.finish()).await.is_err() {
             tracing::warn!("some appends did not finish in time; they were not answered");
         }
+        if timeout(CLOSE_TIMEOUT, self.tickets.write(&self.store)).await.is_err() {
+            tracing::warn!("some tickets were not written; their clients wait for a round trip more");
+        }
         self.store.close().await;
     }
 }
@@ -296,6 +308,10 @@ async fn open_store(options: &ServerOptions, metrics: &Arc<Metrics>) -> Result<S
         metrics: Arc::clone(metrics),
         ..StoreOptions::default()
     };
+    #[cfg(feature = "simulation")]
+    if let Some(simulation) = &options.simulation {
+        return Ok(Store::memory(&simulation.disk, store_options));
+    }
     let path = options.data.join("store");
     let opened = tokio::task::spawn_blocking(move || Store::open(&path, store_options)).await;
     let reason = || StoreError::Failed { reason: "opening the store panicked".into() };
@@ -349,78 +365,6 @@ fn bind_udp(address: SocketAddr) -> std::io::Result<Arc<dyn AsyncUdpSocket>> {
 }
 
 const SOCKET_BUFFER_BYTES: usize = 4 * 1024 * 1024;
-
-async fn accept_all(
-    endpoint: Endpoint,
-    shared: Arc<Shared>,
-    stop: CancellationToken,
-    connections: TaskTracker,
-) {
-    let open = Arc::new(AtomicUsize::new(0));
-    let connections_max = connections_max(shared.limits.sessions_max);
-    loop {
-        let incoming = tokio::select! {
-            biased;
-            () = stop.cancelled() => break,
-            incoming = endpoint.accept() => incoming,
-        };
-        let Some(incoming) = incoming else { return };
-        let now_open = open.fetch_add(1, Ordering::AcqRel);
-        let slot = Slot(Arc::clone(&open));
-        if now_open >= connections_max {
-            shared.metrics.error(ErrorCode::TooManySessions);
-            incoming.refuse();
-            continue;
-        }
-        connections.spawn(serve(incoming, Arc::clone(&shared), slot));
-    }
-    // From here on whoever comes is told to come back later, until the endpoint closes.
-    let mut turned_away = JoinSet::new();
-    while let Some(incoming) = endpoint.accept().await {
-        while turned_away.try_join_next().is_some() {}
-        if turned_away.len() < TURNED_AWAY_MAX {
-            turned_away.spawn(turn_away(incoming));
-        } else {
-            incoming.refuse();
-        }
-    }
-}
-
-async fn turn_away(incoming: Incoming) {
-    if let Ok(Ok(connection)) = timeout(tuning::HANDSHAKE_TIMEOUT, incoming).await {
-        connection.close(varint(ErrorCode::GoingAway), ErrorCode::GoingAway.name().as_bytes());
-    }
-}
-
-/// One of the connections that may be open at a time.
-struct Slot(Arc<AtomicUsize>);
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
-async fn serve(incoming: Incoming, shared: Arc<Shared>, _slot: Slot) {
-    let connection = match Box::pin(timeout(tuning::HANDSHAKE_TIMEOUT, incoming)).await {
-        Ok(Ok(connection)) => connection,
-        Ok(Err(error)) => {
-            tracing::debug!(%error, "a handshake failed");
-            shared.metrics.connection_closed(CloseReason::Handshake);
-            return;
-        }
-        Err(_) => {
-            shared.metrics.connection_closed(CloseReason::Handshake);
-            return;
-        }
-    };
-    shared.metrics.connections_opened.increment(1);
-    shared.metrics.connections.increment(1.0);
-    let sent = session::accept(Arc::clone(&shared), connection.clone()).await;
-    let reason = connection.closed().await;
-    shared.metrics.connections.decrement(1.0);
-    shared.metrics.connection_closed(CloseReason::of(&reason, Some(sent)));
-}
 
 async fn sweep(shared: Arc<Shared>) {
     let mut interval = tokio::time::interval(SWEEP_INTERVAL);

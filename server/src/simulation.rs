@@ -1,5 +1,5 @@
 //! What a simulated server has in place of the machine's own: a socket, the randomness of QUIC, the time by
-//! which certificates and tickets are judged.
+//! which certificates and tickets are judged, a disk.
 //!
 //! All on one thread, under the runtime's paused clock, so that a run can be repeated from a seed. Such a server
 //! has no admin port. What TLS draws at random stays random: keys and nonces have a fixed length and reach
@@ -10,6 +10,8 @@ use std::sync::Arc;
 use quinn::AsyncUdpSocket;
 use rustls::time_provider::TimeProvider;
 
+use crate::store::MemoryDisk;
+
 /// See the module.
 #[derive(Clone, Debug)]
 pub struct Simulation {
@@ -19,4 +21,6 @@ pub struct Simulation {
     pub seed: [u8; 32],
     /// The time of day.
     pub time: Arc<dyn TimeProvider>,
+    /// Where its store is.
+    pub disk: MemoryDisk,
 }

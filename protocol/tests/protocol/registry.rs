@@ -236,6 +236,7 @@ fn limits_in_code() -> Vec<(&'static str, u64)> {
         ("presence_ttl_ms", limits::PRESENCE_TTL),
         ("presence_renew_ms", limits::PRESENCE_RENEW),
         ("offline_after_ms", limits::OFFLINE_AFTER),
+        ("away_after_goodbye_ms", limits::AWAY_AFTER_GOODBYE),
         ("typing_ttl_ms", limits::TYPING_TTL),
         ("typing_renew_ms", limits::TYPING_RENEW),
         ("hedge_delay_min_ms", limits::HEDGE_DELAY_MIN),

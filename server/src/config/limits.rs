@@ -9,6 +9,7 @@ use super::{ConfigError, within};
 
 pub(super) const MIB: u64 = 1024 * 1024;
 const GIB: u64 = 1024 * MIB;
+const TICKETS_MAX: usize = 40_000_000;
 
 /// `[limits]`: how much a user may do, and all users together.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +34,9 @@ pub struct LimitsConfig {
     pub blocked_users_max: usize,
     /// Sessions of all users at a time (`too_many_sessions`).
     pub sessions_max: usize,
+    /// Tickets by which clients come back without waiting for a round trip; 0: four for each of
+    /// `sessions_max`. Beyond it the oldest is forgotten, and whoever holds it waits for that round trip.
+    pub tickets_max: usize,
 }
 
 impl LimitsConfig {
@@ -48,6 +52,15 @@ impl LimitsConfig {
         }
     }
 
+    /// `tickets_max`, worked out where it is 0: clients keep up to a few each, and some are away.
+    #[must_use]
+    pub fn tickets_max(&self) -> usize {
+        match self.tickets_max {
+            0 => self.sessions_max.saturating_mul(4).min(TICKETS_MAX),
+            tickets_max => tickets_max,
+        }
+    }
+
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         within("limits.sends_per_second", self.sends_per_second, 1..=1_000_000)?;
         within("limits.sends_burst", self.sends_burst, 1..=1_000_000)?;
@@ -59,7 +72,8 @@ impl LimitsConfig {
         within("limits.sessions_per_user_max", self.sessions_per_user_max, 1..=1_000)?;
         within("limits.devices_per_user_max", self.devices_per_user_max, 1..=1_000)?;
         within("limits.blocked_users_max", self.blocked_users_max, 1..=100_000)?;
-        within("limits.sessions_max", self.sessions_max, 1..=10_000_000)
+        within("limits.sessions_max", self.sessions_max, 1..=10_000_000)?;
+        within("limits.tickets_max", self.tickets_max, 0..=TICKETS_MAX)
     }
 }
 
@@ -75,6 +89,7 @@ impl Default for LimitsConfig {
             devices_per_user_max: 16,
             blocked_users_max: 1_000,
             sessions_max: 50_000,
+            tickets_max: 0,
         }
     }
 }

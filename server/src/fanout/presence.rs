@@ -1,8 +1,9 @@
 //! Presence: who is online, as far as others may know. In memory only.
 //!
 //! A user's state is the best of their devices'. A device that left without a goodbye keeps its state until
-//! its client has been silent for `OFFLINE_AFTER`, so that one that comes back at once was never away. A
-//! watcher is a session that has the user on screen and may see them; it is told that the state changed, and
+//! its client has been silent for `OFFLINE_AFTER`, so that one that comes back at once was never away. One that
+//! said that it comes back is away for `AWAY_AFTER_GOODBYE`, and then offline since it left; the oldest of those goes
+//! offline sooner when there are more than `AWAY_DEVICES_MAX`. A watcher is a session that has the user on screen and may see them; it is told that the state changed, and
 //! sends it as a datagram if it may still show it. Sessions renew what they watch, so that a datagram that
 //! was lost is made up for. Records stay while somebody is online or watches; then, at most
 //! `LAST_SEEN_USERS_MAX` of those gone last are kept for their "last seen".
@@ -14,7 +15,8 @@ use std::{
 
 use fulmar_protocol::{
     Datagram, DeviceId, Generation, Presence as PresenceDatagram, PresenceState, SessionNumber, TimestampMs,
-    UserId, limits::PRESENCE_TTL,
+    UserId,
+    limits::{AWAY_AFTER_GOODBYE, PRESENCE_TTL},
 };
 use parking_lot::Mutex;
 use tokio::time::Instant;
@@ -23,6 +25,8 @@ use super::SessionHandle;
 
 /// Users remembered after they went offline with nobody watching.
 const LAST_SEEN_USERS_MAX: usize = 100_000;
+/// Devices remembered that said that they come back; some may have.
+const AWAY_DEVICES_MAX: usize = 100_000;
 
 /// A device that is there, or left without a goodbye a moment ago.
 struct Device {
@@ -30,12 +34,18 @@ struct Device {
     state: PresenceState,
 }
 
-/// A device that left without a goodbye.
+/// A device that is taken for offline at a time to come, unless it is back by then.
 struct Leaving {
     at: Instant,
     user: UserId,
     device: DeviceId,
     session: SessionNumber,
+}
+
+/// A device that said that it comes back.
+struct Away {
+    leaving: Leaving,
+    left_at: TimestampMs,
 }
 
 #[derive(Default)]
@@ -66,6 +76,8 @@ struct State {
     users: HashMap<UserId, Record>,
     /// In no order; bounded by the sessions that end within `OFFLINE_AFTER`.
     leaving: Vec<Leaving>,
+    /// The one that left first in front.
+    away: VecDeque<Away>,
     /// Offline and not watched, the one gone first in front. May hold users who came back.
     gone: VecDeque<UserId>,
     generation: u64,
@@ -111,6 +123,23 @@ impl Presence {
         self.state.lock().leaving.push(leaving);
     }
 
+    /// The session ended, and its client says that it comes back.
+    pub(crate) fn leave_for_a_while(&self, session: &SessionHandle, now: TimestampMs) {
+        self.set(session, PresenceState::Away, now);
+        let identity = &session.identity;
+        let leaving = Leaving {
+            at: Instant::now() + AWAY_AFTER_GOODBYE,
+            user: identity.user.clone(),
+            device: identity.device,
+            session: identity.number,
+        };
+        let mut all = self.state.lock();
+        all.away.push_back(Away { leaving, left_at: now });
+        if all.away.len() > AWAY_DEVICES_MAX {
+            all.end_oldest_away();
+        }
+    }
+
     /// Takes those for offline whose time is over.
     pub(super) fn sweep(&self, now: TimestampMs) {
         let mut all = self.state.lock();
@@ -118,6 +147,9 @@ impl Presence {
         let gone: Vec<_> = all.leaving.extract_if(.., |leaving| leaving.at <= moment).collect();
         for Leaving { user, device, session, .. } in gone {
             all.remove(&user, &device, session, now);
+        }
+        while all.away.front().is_some_and(|away| away.leaving.at <= moment) {
+            all.end_oldest_away();
         }
     }
 
@@ -176,9 +208,17 @@ impl State {
             return;
         }
         record.devices.remove(device);
-        record.last_seen = Some(now);
+        // Another device may have been seen since.
+        record.last_seen = record.last_seen.max(Some(now));
         self.publish(user);
         self.forget_if_gone(user);
+    }
+
+    fn end_oldest_away(&mut self) {
+        if let Some(Away { leaving: Leaving { user, device, session, .. }, left_at }) = self.away.pop_front()
+        {
+            self.remove(&user, &device, session, left_at);
+        }
     }
 
     /// Tells the watchers if the user's state is another than the one told last.

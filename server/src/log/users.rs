@@ -64,6 +64,12 @@ impl Log {
         revoked_before(&self.store.snapshot(), user).await
     }
 
+    /// Whether the device is this user's. Only reads.
+    pub(crate) async fn knows_device(&self, user: &UserId, device: &DeviceId) -> Result<bool, LogError> {
+        let owner = self.store.snapshot().get(&Key::device(device)).await?;
+        Ok(owner.is_some_and(|owner| *owner == *user.as_str().as_bytes()))
+    }
+
     /// Those of `others` who do not block `user`.
     pub(crate) async fn not_blocking<'u>(
         &self,

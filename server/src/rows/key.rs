@@ -1,7 +1,8 @@
 //! Keys. One constructor for each kind of row; the table of rows is in `ARCHITECTURE.md`.
 
-use fulmar_protocol::{ConversationId, DeviceId, Seq, UserId};
+use fulmar_protocol::{ConversationId, DeviceId, Seq, TimestampMs, UserId};
 
+use super::TICKET_ID_BYTES;
 use crate::store::KeyRange;
 
 /// Changes when the layout of keys changes; an older store is then migrated or refused.
@@ -12,6 +13,7 @@ const CONVERSATION: u8 = b'C';
 const USER: u8 = b'U';
 const DEVICE: u8 = b'D';
 const STORE: u8 = b'S';
+const TICKET: u8 = b'T';
 
 /// A key of the store.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -170,6 +172,22 @@ impl Key {
         Self(key).with(device.as_bytes())
     }
 
+    /// A ticket for a shorter next handshake. The one that expires first comes first.
+    pub(crate) fn ticket(expires_at: TimestampMs, id: &[u8; TICKET_ID_BYTES]) -> Self {
+        let mut key = Vec::with_capacity(2 + 8 + TICKET_ID_BYTES);
+        key.extend_from_slice(&[SCHEMA_VERSION, TICKET]);
+        Self(key).with(&expires_at.get().to_be_bytes()).with(id)
+    }
+
+    /// The key of a row of `tickets`, as it was read.
+    pub(crate) fn of_ticket(key: &[u8]) -> Self {
+        Self(key.to_vec())
+    }
+
+    pub(crate) fn tickets() -> KeyRange {
+        Self(vec![SCHEMA_VERSION, TICKET]).prefix()
+    }
+
     pub(crate) fn epoch() -> Self {
         Self(vec![SCHEMA_VERSION, STORE, b'e'])
     }
@@ -210,4 +228,10 @@ pub(crate) fn device_at_end(key: &[u8]) -> Option<DeviceId> {
     let start = key.len().checked_sub(16)?;
     let bytes: [u8; 16] = key.get(start..)?.try_into().ok()?;
     Some(DeviceId::new(bytes))
+}
+
+/// When the ticket of a row of `tickets` expires, and its id: all of its key but the first two bytes.
+pub(crate) fn ticket_of(key: &[u8]) -> Option<(TimestampMs, [u8; TICKET_ID_BYTES])> {
+    let (expires_at, id) = key.get(2..)?.split_first_chunk()?;
+    Some((TimestampMs::new(u64::from_be_bytes(*expires_at)), id.try_into().ok()?))
 }

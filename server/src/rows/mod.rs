@@ -13,11 +13,13 @@ mod inbox;
 mod key;
 mod mark;
 mod member;
+mod ticket;
 mod value;
 
 pub(crate) use head::Head;
 pub(crate) use inbox::InboxRow;
-pub(crate) use key::{Key, conversation_at_end, device_at_end, user_at_end};
+pub(crate) use key::{Key, conversation_at_end, device_at_end, ticket_of, user_at_end};
 pub(crate) use mark::{ReadMarkRow, decode_seq, encode_seq};
 pub(crate) use member::Member;
+pub(crate) use ticket::{TICKET_ID_BYTES, TicketRow};
 pub(crate) use value::RowError;

@@ -15,13 +15,18 @@
 //!   queued. So a hedge stands in the log's queue before its stream copy, or is not taken.
 //! - A hedge shares the lane's [`LaneState`]: after `client_seq_reused` neither appends anything more, whichever
 //!   of them found it.
-//! - A session that replaces another waits until that one's loop has stopped. So whatever hedge the old one
-//!   queued stands before the new one's sends, and none comes after.
+//! - A session that replaces another waits until that one's loop has stopped: whatever hedge the old one
+//!   queued stands before the new one's sends. Lanes in early data do not wait; they carry no send that was
+//!   numbered anew (see `opening`), so an older session's hedges say nothing that contradicts them.
 //!
 //! Bounds: `HEDGES_WAITING_MAX` copies wait, the oldest gives way; the order of `SEND_ORDERS_MAX` conversations
 //! is kept, hedged sends to others are dropped; the budget bounds bytes, the datagram rate what is read.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use fulmar_protocol::{
@@ -62,7 +67,8 @@ struct Down {
 
 /// What the lanes and the loop of one session share.
 pub(super) struct Hedging {
-    extensions: Extensions,
+    /// Nothing until Hello was read.
+    extensions: OnceLock<Extensions>,
     began: Instant,
     down: Mutex<Down>,
     queued: Notify,
@@ -112,15 +118,14 @@ impl OrderedSends {
 }
 
 impl Hedging {
-    /// `asked`: what the client knows.
-    pub(super) fn new(asked: Extensions, metrics: Arc<Metrics>) -> Arc<Self> {
+    pub(super) fn new(metrics: Arc<Metrics>) -> Arc<Self> {
         let down = Down {
             queue: HedgeQueue::new(HEDGES_WAITING_MAX),
             loss: LossEstimate::new(),
             budget: HedgeBudget::new(),
         };
         Arc::new(Self {
-            extensions: asked.and(EXTENSIONS),
+            extensions: OnceLock::new(),
             began: Instant::now(),
             down: Mutex::new(down),
             queued: Notify::new(),
@@ -129,13 +134,18 @@ impl Hedging {
         })
     }
 
+    /// Hello says what the client knows.
+    pub(super) fn agree(&self, asked: Extensions) {
+        let _ = self.extensions.set(asked.and(EXTENSIONS));
+    }
+
     /// What is in force for the session.
     pub(super) fn extensions(&self) -> Extensions {
-        self.extensions
+        self.extensions.get().copied().unwrap_or_default()
     }
 
     fn is_in_force(&self) -> bool {
-        self.extensions.contains(Extensions::HEDGING)
+        self.extensions().contains(Extensions::HEDGING)
     }
 
     /// Whether an entry of this length may be hedged at all.

@@ -1,7 +1,7 @@
-//! From a QUIC connection to a session: Hello, token, device, Welcome.
+//! From an opening to a session: the device is registered, the older session ends, Welcome.
 //!
-//! Until Welcome a client is nobody: it may hold the first-flight streams and bytes, and it has
-//! `HELLO_TIMEOUT` for a whole Hello. Streams it opens meanwhile wait unread.
+//! All of it after the handshake, so that nobody does it with a recording: see `opening`, which reads Hello, and
+//! holds the streams that came with it until they are admitted here.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -11,32 +11,30 @@ use std::{
 
 use bytes::BytesMut;
 use fulmar_protocol::{
-    ErrorCode, Frame, FrameDecoder, Generation, Hello, PresenceState, Rate, SoftwareName, TokenBucket,
-    Welcome, encode_grease_frame, limits,
+    ErrorCode, Frame, Generation, Hello, PresenceState, Rate, SoftwareName, TokenBucket, Welcome,
+    encode_grease_frame, limits,
 };
-use quinn::{Connection, SendStream};
-use tokio::{sync::Semaphore, task::JoinSet, time::timeout};
+use futures_util::FutureExt as _;
+use quinn::Connection;
+use tokio::time::timeout;
 
-use super::{End, Session, Shared, end_of, hedging::Hedging, watch::Watching};
+use super::{End, Opening, Session, Shared, watch::Watching};
 use crate::{
     auth::Identity,
     fanout::{Newcomer, Registered, SessionHandle},
-    limits::{REQUESTS_AT_ONCE_MAX, UNANSWERED_BYTES_PER_SESSION_MAX},
     store::Snapshot,
-    transport::{
-        frames::{FrameReader, varint},
-        tuning,
-    },
+    transport::{frames::varint, tuning},
 };
 
 /// How long a session that was replaced may take to stop.
 const REPLACED_SESSION_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Serves a connection until it ends; returns the code that it was closed with, if the client had not closed
-/// it before.
-pub(crate) async fn accept(shared: Arc<Shared>, connection: Connection) -> ErrorCode {
+/// Serves a connection whose handshake is complete, until it ends; returns the code that it was closed with, if the
+/// client had not closed it before.
+pub(crate) async fn accept(opening: Opening) -> ErrorCode {
+    let (shared, connection) = (Arc::clone(&opening.shared), opening.connection().clone());
     // What opening needs is given back when it is done: most sessions are idle for most of their time.
-    let code = match Box::pin(open(&shared, &connection)).await {
+    let code = match Box::pin(open(opening)).await {
         Ok((mut session, beginning)) => {
             let code = session.run(beginning).await;
             Box::pin(session.finish(code)).await;
@@ -54,44 +52,32 @@ pub(crate) async fn accept(shared: Arc<Shared>, connection: Connection) -> Error
 }
 
 /// Opens the session; gives the store too as it stood before Welcome.
-async fn open(shared: &Arc<Shared>, connection: &Connection) -> Result<(Session, Snapshot), End> {
-    let hello = tokio::select! {
-        biased;
-        () = shared.draining.cancelled() => return Err(ErrorCode::GoingAway),
-        hello = timeout(limits::HELLO_TIMEOUT, read_hello(connection)) => hello,
-    };
-    let (control_send, control, hello) = match hello {
-        Ok(hello) => hello?,
-        // Whoever opened other streams took it for granted that they would be served.
-        Err(_) if has_other_streams(connection).await => return Err(ErrorCode::NotAuthenticated),
-        Err(_) => return Err(ErrorCode::HelloTimeout),
-    };
-    let identity =
-        shared.authenticator.verify(hello.token.as_str(), shared.log.now()).map_err(|error| error.code())?;
-    if hello.user_id.as_ref().is_some_and(|user| *user != identity.user) {
-        return Err(ErrorCode::UserMismatch);
-    }
-    let handle = register(shared, connection, &hello, &identity).await?;
+async fn open(mut opening: Opening) -> Result<(Session, Snapshot), End> {
+    let (hello, identity, control) = opening.hello().await?;
+    let shared = Arc::clone(&opening.shared);
+    let handle = register(&shared, opening.connection(), &hello, &identity).await?;
     let datagrams = u32::try_from(limits::DATAGRAMS_PER_SECOND_MAX).unwrap_or(u32::MAX);
     let backlog_max = u64::try_from(limits::BACKLOG_ENTRIES_MAX).unwrap_or(u64::MAX);
+    opening.admit(&handle);
     let mut session = Session {
-        shared: Arc::clone(shared),
+        shared: Arc::clone(&shared),
         handle: Arc::clone(&handle),
-        control_send,
-        control,
+        control_send: control.send,
+        control: control.reader,
         backlog_entries_max: u64::from(hello.backlog_entries_max).min(backlog_max),
         behind: VecDeque::new(),
         behind_more: false,
-        tasks: JoinSet::new(),
+        // With the lanes of the first flight, which go on.
+        tasks: opening.tasks,
         streams_admitted: false,
-        unanswered: Arc::new(Semaphore::new(UNANSWERED_BYTES_PER_SESSION_MAX)),
-        requests: Arc::new(Semaphore::new(REQUESTS_AT_ONCE_MAX)),
-        send_lanes: super::send_lane::OpenLanes::default(),
+        unanswered: opening.unanswered,
+        requests: opening.requests,
+        send_lanes: opening.send_lanes,
         presence_generation: Generation::default(),
         typing_generations: HashMap::new(),
         datagram_rate: TokenBucket::new(Rate::per_second(datagrams, 2 * datagrams)),
         watching: Watching::default(),
-        hedging: Hedging::new(hello.extensions, Arc::clone(&shared.metrics)),
+        hedging: opening.hedging,
     };
     let beginning = shared.log.snapshot();
     if let Err(code) = session.welcome().await {
@@ -99,25 +85,6 @@ async fn open(shared: &Arc<Shared>, connection: &Connection) -> Result<(Session,
         return Err(code);
     }
     Ok((session, beginning))
-}
-
-async fn read_hello(connection: &Connection) -> Result<(SendStream, FrameReader, Hello), End> {
-    let (send, receive) = connection.accept_bi().await.map_err(|error| super::end_of_connection(&error))?;
-    // The client's first stream is the control stream, in whatever order streams arrive.
-    if receive.id().index() != 0 {
-        return Err(ErrorCode::FrameUnexpected);
-    }
-    let decoder = FrameDecoder::before_authentication();
-    let mut control = FrameReader::new(receive, decoder);
-    match control.next().await {
-        Ok(Some(Frame::Hello(hello))) => Ok((send, control, hello)),
-        Ok(Some(_) | None) => Err(ErrorCode::FrameUnexpected),
-        Err(error) => Err(end_of(&error)),
-    }
-}
-
-async fn has_other_streams(connection: &Connection) -> bool {
-    timeout(Duration::ZERO, connection.accept_bi()).await.is_ok_and(|stream| stream.is_ok())
 }
 
 /// Registers the device, then the session; news counts from here on.
@@ -163,6 +130,8 @@ async fn register(
 impl Session {
     async fn welcome(&mut self) -> Result<(), End> {
         let connection = self.handle.connection();
+        // Nobody knows of a datagram whether it was early data, so what came before this moment does not count.
+        while connection.read_datagram().now_or_never().is_some_and(|datagram| datagram.is_ok()) {}
         // Room for a session; what was there before was for a stranger.
         tuning::admit(connection);
         self.control.set_limit(limits::FRAME_PAYLOAD_BYTES_MAX);

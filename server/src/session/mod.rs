@@ -13,6 +13,7 @@ mod datagrams;
 mod hedging;
 mod hello;
 mod log_lane;
+mod opening;
 mod read_ahead;
 mod requests;
 mod send_lane;
@@ -37,7 +38,7 @@ use crate::{
     clock::Rng,
     fanout::{Hub, SessionHandle},
     limits::{BACKLOG_LANES_MAX, BEHIND_PER_SESSION_MAX, Limits, UNANSWERED_BYTES_PER_SESSION_MAX},
-    log::{Behind, Log, LogError},
+    log::{Behind, Log, LogError, Sender},
     metrics::Metrics,
     store::Snapshot,
     transport::{
@@ -47,6 +48,7 @@ use crate::{
 };
 
 pub(crate) use hello::accept;
+pub(crate) use opening::Opening;
 
 /// What all sessions share.
 pub(crate) struct Shared {
@@ -224,18 +226,24 @@ impl Session {
         stream: Result<(SendStream, RecvStream), quinn::ConnectionError>,
     ) -> Result<(), End> {
         let (send, receive) = stream.map_err(|error| end_of_connection(&error))?;
-        let reader = FrameReader::new(receive, FrameDecoder::new());
-        let stream = requests::ClientStream {
+        let identity = &self.handle.identity;
+        let lane = send_lane::LaneStream {
             shared: Arc::clone(&self.shared),
-            handle: Arc::clone(&self.handle),
+            sender: Sender { user: identity.user.clone(), device: identity.device, tag: identity.tag },
             unanswered: Arc::clone(&self.unanswered),
-            requests: Arc::clone(&self.requests),
             send_lanes: self.send_lanes.clone(),
             hedging: Arc::clone(&self.hedging),
             send,
-            reader,
+            reader: FrameReader::new(receive, FrameDecoder::new()),
         };
-        self.tasks.spawn(stream.serve());
+        let (handle, requests) = (Arc::clone(&self.handle), Arc::clone(&self.requests));
+        let mut stream = requests::ClientStream { handle, requests, lane };
+        self.tasks.spawn(async move {
+            match requests::first_frame(&mut stream.lane.reader).await? {
+                Some(first) => stream.serve(first).await,
+                None => Ok(()),
+            }
+        });
         if self.tasks.len() >= tuning::BUSY_STREAMS && !self.streams_admitted {
             self.streams_admitted = true;
             tuning::admit_streams(self.handle.connection());
@@ -288,10 +296,11 @@ impl Session {
     /// Ends everything the session has running. Presence goes with it.
     async fn finish(mut self, code: End) {
         let presence = &self.shared.hub.presence;
-        if said_goodbye(self.handle.connection()) {
-            presence.set(&self.handle, PresenceState::Offline, self.shared.log.now());
-        } else {
-            presence.leave(&self.handle);
+        let now = self.shared.log.now();
+        match goodbye(self.handle.connection()) {
+            Some(ErrorCode::NoError) => presence.set(&self.handle, PresenceState::Offline, now),
+            Some(ErrorCode::Away) => presence.leave_for_a_while(&self.handle, now),
+            _ => presence.leave(&self.handle),
         }
         self.unwatch();
         self.shared.hub.unregister(&self.handle);
@@ -301,13 +310,14 @@ impl Session {
     }
 }
 
-/// Whether the client left on purpose.
-fn said_goodbye(connection: &quinn::Connection) -> bool {
-    let no_error = varint(ErrorCode::NoError);
-    matches!(
-        connection.close_reason(),
-        Some(quinn::ConnectionError::ApplicationClosed(close)) if close.error_code == no_error
-    )
+/// With what code the client left, if it did.
+fn goodbye(connection: &quinn::Connection) -> Option<ErrorCode> {
+    match connection.close_reason()? {
+        quinn::ConnectionError::ApplicationClosed(close) => {
+            Some(ErrorCode::from(u32::try_from(close.error_code.into_inner()).unwrap_or(u32::MAX)))
+        }
+        _ => None,
+    }
 }
 
 /// What ends the connection when reading fails: the peer's breach, or its own wish.

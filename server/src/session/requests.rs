@@ -10,35 +10,34 @@ use fulmar_protocol::{
     BlockRequest, Done, ErrorCode, Explanation, Frame, HistoryEnd, HistoryRequest, InboxEnd, InboxRequest,
     Problem, Roster, RosterMembers, RosterRequest, SettingsRequest, limits,
 };
-use quinn::SendStream;
 use tokio::sync::Semaphore;
 
 use super::{
-    End, Shared, end_of,
-    hedging::Hedging,
+    End, end_of,
     read_ahead::ReadAhead,
-    send_lane::{OpenLanes, SendLane},
+    send_lane::{LaneStream, SendLane},
 };
 use crate::{
     fanout::SessionHandle,
     log::{HistoryItem, LogError},
-    transport::{
-        frames::{FrameReader, varint},
-        tuning::Priority,
-    },
+    transport::{frames::FrameReader, tuning::Priority},
 };
 
 /// A stream that the client opened.
 pub(super) struct ClientStream {
-    pub(super) shared: Arc<Shared>,
     pub(super) handle: Arc<SessionHandle>,
-    pub(super) unanswered: Arc<Semaphore>,
     /// Turns to be worked on.
     pub(super) requests: Arc<Semaphore>,
-    pub(super) send_lanes: OpenLanes,
-    pub(super) hedging: Arc<Hedging>,
-    pub(super) send: SendStream,
-    pub(super) reader: FrameReader,
+    pub(super) lane: LaneStream,
+}
+
+/// What a stream is for; nothing when it ended without a word, or was given up, which is no harm.
+pub(super) async fn first_frame(reader: &mut FrameReader) -> Result<Option<Frame>, End> {
+    match reader.next().await {
+        Ok(first) => Ok(first),
+        Err(error) if error.is_reset() => Ok(None),
+        Err(error) => Err(end_of(&error)),
+    }
 }
 
 /// Why a request has no answer.
@@ -67,21 +66,12 @@ impl From<quinn::WriteError> for Refusal {
 }
 
 impl ClientStream {
-    /// Serves the stream to its end.
-    pub(super) async fn serve(mut self) -> Result<(), End> {
-        let first = match self.reader.next().await {
-            Ok(Some(frame)) => frame,
-            // Opened and ended, or given up, without a word: no harm.
-            Ok(None) => return Ok(()),
-            Err(error) if error.is_reset() => return Ok(()),
-            Err(error) => return Err(end_of(&error)),
-        };
+    /// Serves the stream that begins with `first`, to its end.
+    pub(super) async fn serve(mut self, first: Frame) -> Result<(), End> {
         if let Frame::SendOpen(open) = first {
-            // Answers to sends are what somebody looks at a clock for.
-            let _ = self.send.set_priority(Priority::Control.value());
-            return SendLane::serve(self, open).await;
+            return SendLane::serve(self.lane, open).await;
         }
-        let _ = self.send.set_priority(Priority::Request.value());
+        let _ = self.lane.send.set_priority(Priority::Request.value());
         let requests = Arc::clone(&self.requests);
         // Closed only with the session.
         let Ok(_turn) = requests.acquire().await else { return Ok(()) };
@@ -105,7 +95,7 @@ impl ClientStream {
             Err(Refusal::Gone) => return Ok(()),
         };
         if let Some(code) = code {
-            self.shared.metrics.error(code);
+            self.lane.shared.metrics.error(code);
             let problem = Problem {
                 code,
                 message: Explanation::new(code.name()),
@@ -113,24 +103,16 @@ impl ClientStream {
                 batch: None,
                 retry_after: None,
             };
-            let _ = crate::transport::frames::write(&mut self.send, &Frame::Problem(problem)).await;
+            let _ = crate::transport::frames::write(&mut self.lane.send, &Frame::Problem(problem)).await;
         }
-        let _ = self.send.finish();
-        Ok(())
-    }
-
-    /// Ends a lane that cannot be. The connection goes on.
-    pub(super) fn refuse_lane(&mut self, code: ErrorCode) -> Result<(), End> {
-        self.shared.metrics.error(code);
-        self.reader.stop(code);
-        let _ = self.send.reset(varint(code));
+        let _ = self.lane.send.finish();
         Ok(())
     }
 
     async fn history(&mut self, request: HistoryRequest) -> Result<(), Refusal> {
         request.check()?;
         let user = self.handle.identity.user.clone();
-        let log = Arc::clone(&self.shared.log);
+        let log = Arc::clone(&self.lane.shared.log);
         let (id, direction) = (request.conversation_id, request.direction);
         let mut from = Some(request.from_seq).filter(|seq| *seq > fulmar_protocol::Seq::ZERO);
         let mut left = usize::try_from(request.limit).unwrap_or(limits::HISTORY_ENTRIES_MAX);
@@ -150,7 +132,7 @@ impl ClientStream {
             let (next_seq, head_seq) = (page.next, page.head);
             for item in page.items {
                 match item {
-                    HistoryItem::Entry(entry) => self.send.write_chunk(entry.frame).await?,
+                    HistoryItem::Entry(entry) => self.lane.send.write_chunk(entry.frame).await?,
                     HistoryItem::Hole(hole) => self.answer(&Frame::Hole(hole)).await?,
                 }
             }
@@ -167,18 +149,19 @@ impl ClientStream {
         let limit = usize::try_from(request.limit).unwrap_or(limits::INBOX_ITEMS_MAX);
         let identity = &self.handle.identity;
         let after = request.after_conversation_id;
-        let (items, next) = self.shared.log.inbox(&identity.user, &identity.device, after, limit).await?;
+        let (items, next) =
+            self.lane.shared.log.inbox(&identity.user, &identity.device, after, limit).await?;
         let mut buffer = BytesMut::new();
         for item in items {
             Frame::InboxItem(item).encode(&mut buffer);
         }
         Frame::InboxEnd(InboxEnd { next_conversation_id: next }).encode(&mut buffer);
-        Ok(self.send.write_chunk(buffer.freeze()).await?)
+        Ok(self.lane.send.write_chunk(buffer.freeze()).await?)
     }
 
     async fn roster(&mut self, request: RosterRequest) -> Result<(), Refusal> {
         let id = request.conversation_id;
-        let summary = self.shared.log.roster_summary(&self.handle.identity.user, id).await?;
+        let summary = self.lane.shared.log.roster_summary(&self.handle.identity.user, id).await?;
         let summary = summary.ok_or(ErrorCode::ConversationNotFound)?;
         let mut buffer = BytesMut::new();
         Frame::Roster(Roster {
@@ -192,23 +175,23 @@ impl ClientStream {
         for members in summary.members.chunks(limits::ROSTER_MEMBERS_PER_FRAME_MAX) {
             Frame::RosterMembers(RosterMembers { members: members.to_vec() }).encode(&mut buffer);
         }
-        Ok(self.send.write_chunk(buffer.freeze()).await?)
+        Ok(self.lane.send.write_chunk(buffer.freeze()).await?)
     }
 
     async fn block(&mut self, request: BlockRequest) -> Result<(), Refusal> {
         let user = &self.handle.identity.user;
-        self.shared.log.set_block(user, &request.user, request.blocked).await?;
-        self.shared.hub.set_blocked(user, &request.user, request.blocked);
+        self.lane.shared.log.set_block(user, &request.user, request.blocked).await?;
+        self.lane.shared.hub.set_blocked(user, &request.user, request.blocked);
         self.answer(&Frame::Done(Done)).await
     }
 
     async fn settings(&mut self, request: SettingsRequest) -> Result<(), Refusal> {
         let user = &self.handle.identity.user;
-        self.shared.log.set_settings(user, request.refuse_new_direct_messages).await?;
+        self.lane.shared.log.set_settings(user, request.refuse_new_direct_messages).await?;
         self.answer(&Frame::Done(Done)).await
     }
 
     async fn answer(&mut self, frame: &Frame) -> Result<(), Refusal> {
-        Ok(crate::transport::frames::write(&mut self.send, frame).await?)
+        Ok(crate::transport::frames::write(&mut self.lane.send, frame).await?)
     }
 }

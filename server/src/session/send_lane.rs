@@ -16,12 +16,20 @@ use fulmar_protocol::{
     SendOpen, UserId, limits,
 };
 use parking_lot::Mutex;
-use tokio::sync::oneshot;
+use quinn::SendStream;
+use tokio::sync::{Semaphore, oneshot};
 
-use super::{End, end_of, hedging::OrderedSends, requests::ClientStream};
+use super::{
+    End, Shared, end_of,
+    hedging::{Hedging, OrderedSends},
+};
 use crate::{
     limits::UNANSWERED_BYTES_PER_SESSION_MAX,
     log::{Conversation, LaneState, LogError, PendingSend, SendOutcome, SendRequest, Sender},
+    transport::{
+        frames::{FrameReader, varint},
+        tuning::Priority,
+    },
 };
 
 /// Conversations for which this session has a send lane: at most one each.
@@ -33,8 +41,29 @@ enum Answer {
     Waiting(ClientSeq, oneshot::Receiver<Result<SendOutcome, LogError>>),
 }
 
+/// A stream that may be a send lane, and what one needs: of a session, or of a connection that has none yet.
+pub(super) struct LaneStream {
+    pub(super) shared: Arc<Shared>,
+    pub(super) sender: Sender,
+    pub(super) unanswered: Arc<Semaphore>,
+    pub(super) send_lanes: OpenLanes,
+    pub(super) hedging: Arc<Hedging>,
+    pub(super) send: SendStream,
+    pub(super) reader: FrameReader,
+}
+
+impl LaneStream {
+    /// Ends a lane that cannot be. The connection goes on.
+    fn refuse_lane(&mut self, code: ErrorCode) -> Result<(), End> {
+        self.shared.metrics.error(code);
+        self.reader.stop(code);
+        let _ = self.send.reset(varint(code));
+        Ok(())
+    }
+}
+
 pub(super) struct SendLane {
-    stream: ClientStream,
+    stream: LaneStream,
     conversation: Arc<Conversation>,
     peer: Option<UserId>,
     sender: Sender,
@@ -48,10 +77,12 @@ pub(super) struct SendLane {
 
 impl SendLane {
     /// Runs the lane that begins with `open`.
-    pub(super) async fn serve(mut stream: ClientStream, open: SendOpen) -> Result<(), End> {
-        let identity = stream.handle.identity.clone();
+    pub(super) async fn serve(mut stream: LaneStream, open: SendOpen) -> Result<(), End> {
+        // Answers to sends are what somebody looks at a clock for.
+        let _ = stream.send.set_priority(Priority::Control.value());
+        let sender = stream.sender.clone();
         let id = open.conversation_id;
-        if open.peer.is_some() && !open.names_its_peer(&identity.user) {
+        if open.peer.is_some() && !open.names_its_peer(&sender.user) {
             if let Some(ordered) = stream.hedging.sends_of(id) {
                 ordered.close();
             }
@@ -67,7 +98,7 @@ impl SendLane {
             conversation: stream.shared.log.conversation(id),
             stream,
             peer: open.peer,
-            sender: Sender { user: identity.user, device: identity.device, tag: identity.tag },
+            sender,
             answers: VecDeque::new(),
             state: ordered.as_ref().map(|ordered| ordered.lane_state()).unwrap_or_default(),
             ordered,

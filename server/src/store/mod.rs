@@ -13,7 +13,8 @@
 //! it read was changed in between by another. A point read is about its key, present or absent. A range read
 //! is about the part that it covered: the whole range, also where it was empty, or up to the last row returned
 //! when the limit ended it. [`Transaction::byte_max`], `set`, `clear` and `clear_range` read nothing and so
-//! never conflict by themselves. The embedded back end runs closures one after another and has no conflicts.
+//! never conflict by themselves. The embedded and the in-memory back end run closures one after another and
+//! have no conflicts.
 //!
 //! **Atomic byte-max** sets a key to the greater of its value and the given one, compared byte by byte like
 //! keys; an absent key takes the given value.
@@ -22,8 +23,8 @@
 //! reads and captured: no side effects, nothing remembered between runs. It may also run again when an earlier
 //! attempt *may have committed* (an answer was lost): [`Transaction::maybe_committed`] says so, stickily.
 //! Correctness must never rest on that flag; write closures so that running after one's own success does no
-//! harm (a deduplication row in the same transaction). The embedded back end runs each closure at most once
-//! and never raises the flag.
+//! harm (a deduplication row in the same transaction). The embedded and the in-memory back end run each
+//! closure at most once and never raise the flag.
 //!
 //! **A closure awaits nothing but its transaction.** Awaiting anything else is an error
 //! ([`StoreError::ForeignAwait`]), and blocking in a closure blocks every other writer.
@@ -56,22 +57,34 @@
 //! Waiting in `run` has no time-out of its own: the writer always moves on, fails, or waits for the disk. A
 //! caller that cannot wait drops the future.
 //!
+//! # Back ends
+//! `embedded` keeps rows on the local disk. `memory` keeps them in a simulated one, for tests that run a whole
+//! system on one thread and its clock (feature `simulation`). `serial` is what both share.
+//!
 //! # Not here
 //! What the rows mean: see `rows`. There are no secondary indexes, no watches and no versions to read at.
 
+mod counts;
 mod embedded;
 mod error;
+mod handle;
 mod limits;
+#[cfg(feature = "simulation")]
+mod memory;
 mod options;
 mod range;
+mod serial;
 mod transaction;
 
-pub use embedded::{CompactProgress, Store, StoreCounts};
+pub use counts::{CompactProgress, StoreCounts};
 pub use error::{Health, RunError, StoreError};
+pub use handle::Store;
 pub use limits::{
     KEY_BYTES_MAX, QUEUE_CLOSURES_MAX, RANGE_ROWS_MAX, TRANSACTION_BYTES_MAX, TRANSACTION_TIME_MAX,
     VALUE_BYTES_MAX,
 };
+#[cfg(feature = "simulation")]
+pub use memory::MemoryDisk;
 #[cfg(feature = "fault-injection")]
 pub use options::StoreFault;
 pub use options::StoreOptions;

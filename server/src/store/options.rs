@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use super::limits::TRANSACTION_TIME_MAX;
 use crate::metrics::Metrics;
 
-/// Options of [`super::Store::open`].
+/// Options of [`super::Store::open`]. Those of files and threads mean nothing to the in-memory back end.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct StoreOptions {
@@ -39,7 +39,7 @@ impl Default for StoreOptions {
     }
 }
 
-/// A fault that the embedded back end commits on purpose.
+/// A fault that the store commits on purpose.
 #[cfg(feature = "fault-injection")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StoreFault {

@@ -44,6 +44,14 @@ impl KeyRange {
         self
     }
 
+    /// The keys before `key` that are in this range: where to read on backwards.
+    #[must_use]
+    pub fn before(mut self, key: &[u8]) -> Self {
+        self.end.clear();
+        self.end.extend_from_slice(key);
+        self
+    }
+
     /// The first key that may be in the range.
     pub fn start(&self) -> &[u8] {
         &self.start
@@ -100,5 +108,6 @@ mod tests {
     #[test]
     fn reading_on_begins_right_after_the_last_key() {
         assert_eq!(KeyRange::all().after(b"k").start(), b"k\0");
+        assert_eq!(KeyRange::all().before(b"k"), KeyRange::new(*b"", *b"k"));
     }
 }

@@ -1,25 +1,62 @@
 //! What a closure and a reader hold: [`Transaction`] and [`Snapshot`].
 //!
-//! The methods are asynchronous because other back ends read over a network. Those of the embedded back end
-//! are ready at the first poll; a read that misses its cache blocks the thread for one read of the disk.
+//! Dispatch and nothing else, like `handle`. The methods are asynchronous because a back end may read over a
+//! network. Those of the embedded back end are ready at the first poll; a read that misses its cache blocks the
+//! thread for one read of the disk.
+
+use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{embedded, error::StoreError, range::KeyRange};
+#[cfg(feature = "simulation")]
+use super::memory;
+use super::{
+    embedded,
+    error::StoreError,
+    range::KeyRange,
+    serial::{Base, Workspace},
+};
 
 /// What a closure reads from and writes to. See the module's contract.
 #[derive(Debug)]
 pub struct Transaction {
-    pub(super) embedded: embedded::Workspace,
+    back_end: InTransaction,
+}
+
+#[derive(Debug)]
+enum InTransaction {
+    Embedded(Arc<Workspace<embedded::View>>),
+    #[cfg(feature = "simulation")]
+    Memory(Arc<Workspace<memory::Rows>>),
+}
+
+/// The same call on whichever back end.
+macro_rules! dispatch {
+    ($self:ident, $method:ident($($argument:expr),*)) => {
+        match &$self.back_end {
+            InTransaction::Embedded(workspace) => workspace.$method($($argument),*),
+            #[cfg(feature = "simulation")]
+            InTransaction::Memory(workspace) => workspace.$method($($argument),*),
+        }
+    };
 }
 
 impl Transaction {
+    pub(super) fn embedded(workspace: Arc<Workspace<embedded::View>>) -> Self {
+        Self { back_end: InTransaction::Embedded(workspace) }
+    }
+
+    #[cfg(feature = "simulation")]
+    pub(super) fn memory(workspace: Arc<Workspace<memory::Rows>>) -> Self {
+        Self { back_end: InTransaction::Memory(workspace) }
+    }
+
     /// The value of a key, this transaction's own writes included.
     ///
     /// # Errors
     /// When the key is not a possible one, the transaction has already exceeded a limit, or reading failed.
     pub async fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
-        self.embedded.get(key)
+        dispatch!(self, get(key))
     }
 
     /// At most `limit` rows of a range in the order of keys, or from its end backwards, this transaction's own
@@ -33,32 +70,32 @@ impl Transaction {
         limit: usize,
         reverse: bool,
     ) -> Result<Vec<(Bytes, Bytes)>, StoreError> {
-        self.embedded.range(range.into(), limit, reverse)
+        dispatch!(self, range(range.into(), limit, reverse))
     }
 
     /// Writes a row.
     pub fn set(&self, key: &[u8], value: impl Into<Bytes>) {
-        self.embedded.set(key, value.into());
+        dispatch!(self, set(key, value.into()));
     }
 
     /// Removes a row, if it is there.
     pub fn clear(&self, key: &[u8]) {
-        self.embedded.clear(key);
+        dispatch!(self, clear(key));
     }
 
     /// Removes every row of a range.
     pub fn clear_range(&self, range: impl Into<KeyRange>) {
-        self.embedded.clear_range(range.into());
+        dispatch!(self, clear_range(range.into()));
     }
 
     /// Sets a row to the greater of its value and this one, or to this one where there is none.
     pub fn byte_max(&self, key: &[u8], value: impl Into<Bytes>) {
-        self.embedded.byte_max(key, value.into());
+        dispatch!(self, byte_max(key, value.into()));
     }
 
     /// Whether an earlier attempt of this closure may have committed. Sticky: once true it stays true.
     pub fn maybe_committed(&self) -> bool {
-        // The embedded back end runs a closure once at most.
+        // The back ends so far run a closure once at most.
         false
     }
 }
@@ -66,16 +103,37 @@ impl Transaction {
 /// A fixed, durable state of the store. Keeps old rows from being reclaimed while it lives: drop it soon.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
-    pub(super) view: Option<std::sync::Arc<embedded::View>>,
+    back_end: OfSnapshot,
+}
+
+/// None: of a store that was closed.
+#[derive(Debug, Clone)]
+enum OfSnapshot {
+    Embedded(Option<Arc<embedded::View>>),
+    #[cfg(feature = "simulation")]
+    Memory(Option<Arc<memory::Rows>>),
 }
 
 impl Snapshot {
+    pub(super) fn embedded(view: Option<Arc<embedded::View>>) -> Self {
+        Self { back_end: OfSnapshot::Embedded(view) }
+    }
+
+    #[cfg(feature = "simulation")]
+    pub(super) fn memory(rows: Option<Arc<memory::Rows>>) -> Self {
+        Self { back_end: OfSnapshot::Memory(rows) }
+    }
+
     /// The value of a key.
     ///
     /// # Errors
     /// When the key is not a possible one, the store is closed, or reading failed.
     pub async fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
-        self.view.as_ref().ok_or(StoreError::Closed)?.get_checked(key)
+        match &self.back_end {
+            OfSnapshot::Embedded(view) => open(view)?.get_checked(key),
+            #[cfg(feature = "simulation")]
+            OfSnapshot::Memory(rows) => open(rows)?.get_checked(key),
+        }
     }
 
     /// At most `limit` rows of a range in the order of keys, or from its end backwards.
@@ -88,6 +146,14 @@ impl Snapshot {
         limit: usize,
         reverse: bool,
     ) -> Result<Vec<(Bytes, Bytes)>, StoreError> {
-        self.view.as_ref().ok_or(StoreError::Closed)?.range_checked(range.into(), limit, reverse)
+        match &self.back_end {
+            OfSnapshot::Embedded(view) => open(view)?.range_checked(range.into(), limit, reverse),
+            #[cfg(feature = "simulation")]
+            OfSnapshot::Memory(rows) => open(rows)?.range_checked(range.into(), limit, reverse),
+        }
     }
+}
+
+fn open<B>(base: &Option<Arc<B>>) -> Result<&B, StoreError> {
+    base.as_deref().ok_or(StoreError::Closed)
 }

@@ -5,9 +5,11 @@
 //! when quantum computers come; X25519 and P-256 are there for clients that have nothing else. What that
 //! costs stands in `docs/adr/0001-quic-and-crypto-provider.md`.
 //!
-//! Early data (0-RTT) is off: it may be replayed, rustls accepts it with stateful tickets only, and a
-//! ticket would have to remember the transport settings it was given under. Tickets are therefore
-//! stateless: they shorten the next handshake, cost no memory, and end with the process.
+//! Early data (0-RTT) is on where there is a memory for tickets: rustls accepts it only with tickets that are
+//! remembered, each of which counts once, and no older or younger than it says, give or take a minute. What early
+//! data may do is decided by the session (`session::early`), which tickets are still good by `tickets`. Without
+//! that memory a client that comes back is met as a stranger. Stateless tickets are never given: with them
+//! rustls refuses early data, and they could not be used up.
 //!
 //! Absent: client certificates (clients prove who they are with a token), and a choice of certificate by
 //! name (one server has one certificate, whatever name or address a client called).
@@ -20,7 +22,7 @@ use metrics::Counter;
 use parking_lot::Mutex;
 use quinn::crypto::rustls::QuicServerConfig;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert, StoresServerSessions};
 use rustls::sign::CertifiedKey;
 use rustls::time_provider::TimeProvider;
 use rustls::version::TLS13;
@@ -36,8 +38,12 @@ use crate::watched_files::{FileError, WatchedFiles};
 const PEM_BYTES_MAX: u64 = 256 * 1024;
 /// How many certificates a chain may have.
 const CHAIN_CERTIFICATES_MAX: usize = 10;
-/// How many tickets for a shorter next handshake a client gets.
-const TICKETS: usize = 1;
+/// How many tickets a client gets with each connection. One is used up by the next attempt to connect, which on a
+/// bad network may not get through; the other lets the attempt after it, or beside it, be as quick. More would only
+/// push those of others out of memory.
+const TICKETS: usize = 2;
+/// QUIC bounds early data itself, by its windows and streams, and allows no other value.
+const EARLY_DATA_SIZE_MAX: u32 = u32::MAX;
 
 /// Where the certificate is.
 #[derive(Clone, Debug)]
@@ -123,14 +129,33 @@ pub fn crypto_provider() -> Arc<CryptoProvider> {
     Arc::new(provider)
 }
 
-/// The TLS of a QUIC endpoint that serves clients.
+/// The TLS of a QUIC endpoint that serves clients, and meets each of them for the first time.
 ///
 /// # Errors
 /// When the certificate or its key cannot be used.
 pub fn quic_server_config(options: TlsOptions) -> Result<QuicServerConfig, TlsError> {
-    let config = server_config(options)?;
+    quic(server_config(options)?)
+}
+
+/// The TLS of a QUIC endpoint that takes the early data of clients that come back with a ticket.
+pub(crate) fn quic_server_config_with_early_data(
+    options: TlsOptions,
+    tickets: Arc<dyn StoresServerSessions>,
+) -> Result<QuicServerConfig, TlsError> {
+    let mut config = server_config(options)?;
+    take_early_data(&mut config, tickets);
+    quic(config)
+}
+
+fn quic(config: ServerConfig) -> Result<QuicServerConfig, TlsError> {
     QuicServerConfig::try_from(config)
         .map_err(|cause| TlsError::Setup(rustls::Error::General(cause.to_string())))
+}
+
+fn take_early_data(config: &mut ServerConfig, tickets: Arc<dyn StoresServerSessions>) {
+    config.session_storage = tickets;
+    config.send_tls13_tickets = TICKETS;
+    config.max_early_data_size = EARLY_DATA_SIZE_MAX;
 }
 
 fn server_config(options: TlsOptions) -> Result<ServerConfig, TlsError> {
@@ -142,8 +167,8 @@ fn server_config(options: TlsOptions) -> Result<ServerConfig, TlsError> {
         builder.map_err(TlsError::Setup)?.with_no_client_auth().with_cert_resolver(Arc::new(certificate));
     config.alpn_protocols = vec![fulmar_protocol::ALPN.to_vec()];
     config.max_early_data_size = 0;
-    config.send_tls13_tickets = TICKETS;
-    config.ticketer = aws_lc_rs::Ticketer::new().map_err(TlsError::Setup)?;
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
     Ok(config)
 }
 

@@ -6,6 +6,7 @@ use std::{sync::Arc, time::Duration};
 
 use fulmar_protocol::limits;
 use quinn::{Connection, IdleTimeout, TransportConfig, VarInt};
+use sha2::{Digest as _, Sha256};
 
 use crate::limits::SEND_WINDOW_BYTES;
 
@@ -14,6 +15,8 @@ const RECEIVE_WINDOW_BYTES: u32 = 512 * 1024;
 /// And on one stream: a body of the largest size in two round trips, a third of a megabyte a second at
 /// 350 ms.
 const STREAM_RECEIVE_WINDOW_BYTES: u32 = 128 * 1024;
+/// Clients open none.
+const UNIDIRECTIONAL_STREAMS: u32 = 0;
 /// Longer than the keep-alive of clients by enough for two of them to be lost.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// From the first packet to the end of the handshake.
@@ -52,16 +55,22 @@ impl Priority {
     }
 }
 
+/// The control stream and the first flight. Slots are allocated for each one permitted.
+fn first_flight_streams() -> u32 {
+    u32::try_from(limits::FIRST_FLIGHT_STREAMS_MAX).unwrap_or(u32::MAX)
+}
+
+fn first_flight_bytes() -> u32 {
+    u32::try_from(limits::FIRST_FLIGHT_BYTES_MAX).unwrap_or(u32::MAX)
+}
+
 /// The server's side of every connection, before anybody is authenticated.
 pub(crate) fn transport() -> Arc<TransportConfig> {
     let mut config = TransportConfig::default();
-    // The control stream and the first flight. Slots are allocated for each one permitted.
-    let first_flight = u32::try_from(limits::FIRST_FLIGHT_STREAMS_MAX).unwrap_or(u32::MAX);
-    let first_flight_bytes = u32::try_from(limits::FIRST_FLIGHT_BYTES_MAX).unwrap_or(u32::MAX);
     config
-        .max_concurrent_bidi_streams(VarInt::from_u32(first_flight))
-        .max_concurrent_uni_streams(VarInt::from_u32(0))
-        .receive_window(VarInt::from_u32(first_flight_bytes))
+        .max_concurrent_bidi_streams(VarInt::from_u32(first_flight_streams()))
+        .max_concurrent_uni_streams(VarInt::from_u32(UNIDIRECTIONAL_STREAMS))
+        .receive_window(VarInt::from_u32(first_flight_bytes()))
         .stream_receive_window(VarInt::from_u32(STREAM_RECEIVE_WINDOW_BYTES))
         .send_window(SEND_WINDOW_BYTES)
         .max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(
@@ -72,8 +81,47 @@ pub(crate) fn transport() -> Arc<TransportConfig> {
     Arc::new(config)
 }
 
+/// What a client that comes back may rely on before the server has said a word: it sends its first flight by the
+/// settings that it had when its ticket was given. QUIC ends the connection of a server that accepts such a flight
+/// under less, so a ticket holds only under the very settings that this digest is of.
+///
+/// All that RFC 9000, 7.4.1, and RFC 9221, 3, name is in it. The last two are not set here but by the QUIC stack:
+/// change them with it.
+pub(crate) fn early_data_settings() -> SettingsDigest {
+    let datagram_bytes = u64::try_from(DATAGRAM_RECEIVE_BUFFER_BYTES).unwrap_or(u64::MAX);
+    digest(&[
+        ("initial_max_data", first_flight_bytes().into()),
+        ("initial_max_stream_data_bidi_local", STREAM_RECEIVE_WINDOW_BYTES.into()),
+        ("initial_max_stream_data_bidi_remote", STREAM_RECEIVE_WINDOW_BYTES.into()),
+        ("initial_max_stream_data_uni", STREAM_RECEIVE_WINDOW_BYTES.into()),
+        ("initial_max_streams_bidi", first_flight_streams().into()),
+        ("initial_max_streams_uni", UNIDIRECTIONAL_STREAMS.into()),
+        ("max_datagram_frame_size", datagram_bytes),
+        ("active_connection_id_limit", 5),
+        ("grease_quic_bit", 1),
+    ])
+}
+
+/// Names transport settings.
+pub(crate) type SettingsDigest = [u8; 16];
+
+fn digest(settings: &[(&str, u64)]) -> SettingsDigest {
+    let mut hash = Sha256::new();
+    for (name, value) in settings {
+        hash.update(name.as_bytes());
+        hash.update([0]);
+        hash.update(value.to_be_bytes());
+    }
+    hash.finalize().first_chunk().copied().unwrap_or_default()
+}
+
 /// Streams that a session has open when it is given more.
 pub(crate) const BUSY_STREAMS: usize = 8;
+
+/// Gives no more than the first flight until the session is admitted, however much of it is read meanwhile.
+pub(crate) fn hold_to_first_flight(connection: &Connection) {
+    connection.set_receive_window(VarInt::from_u32(0));
+}
 
 /// Widens the window for a session.
 pub(crate) fn admit(connection: &Connection) {
@@ -85,4 +133,18 @@ pub(crate) fn admit(connection: &Connection) {
 pub(crate) fn admit_streams(connection: &Connection) {
     let streams = u32::try_from(limits::BIDIRECTIONAL_STREAMS_MAX).unwrap_or(u32::MAX);
     connection.set_max_concurrent_bi_streams(VarInt::from_u32(streams));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_settings_have_another_digest() {
+        let one = digest(&[("initial_max_data", 65_536), ("initial_max_streams_bidi", 16)]);
+        assert_ne!(digest(&[("initial_max_data", 65_537), ("initial_max_streams_bidi", 16)]), one);
+        assert_ne!(digest(&[("initial_max_streams_bidi", 65_536), ("initial_max_data", 16)]), one);
+        assert_eq!(early_data_settings(), early_data_settings());
+        assert_ne!(early_data_settings(), one);
+    }
 }

@@ -1,21 +1,37 @@
 //! What the store does when the disk fails it. Losing power is in `interop-tests/tests/power_cut`.
 
-use fulmar_server::{Health, RunError, Store, StoreError, StoreFault, StoreOptions};
+use std::time::Duration;
+
+use fulmar_server::{Health, MemoryDisk, RunError, Store, StoreError, StoreFault, StoreOptions};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
 use crate::{get, keys, number, run_err, set};
 
-fn open(folder: &TempDir, fault: Option<StoreFault>) -> Store {
-    let mut options = StoreOptions::default();
-    options.fault = fault;
-    Store::open(folder.path(), options).unwrap()
+/// Where a store is, of either back end.
+enum Place {
+    Folder(TempDir),
+    Disk(MemoryDisk),
+}
+
+impl Place {
+    fn both() -> [Self; 2] {
+        [Self::Folder(tempfile::tempdir().unwrap()), Self::Disk(MemoryDisk::new(Duration::from_millis(1)))]
+    }
+
+    fn open(&self, fault: Option<StoreFault>) -> Store {
+        let mut options = StoreOptions::default();
+        options.fault = fault;
+        match self {
+            Self::Folder(folder) => Store::open(folder.path(), options).unwrap(),
+            Self::Disk(disk) => Store::memory(disk, options),
+        }
+    }
 }
 
 /// Three good transactions, then the fault.
-async fn fail_after_three(fault: StoreFault, wanted_reason: &str) {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(&folder, Some(fault));
+async fn fail_after_three(place: &Place, fault: StoreFault, wanted_reason: &str) {
+    let store = place.open(Some(fault));
     for key in 0..3_u8 {
         set(&store, &[key], b"good").await;
     }
@@ -47,7 +63,7 @@ async fn fail_after_three(fault: StoreFault, wanted_reason: &str) {
     assert_eq!(store.snapshot().get(b"\x64").await.unwrap(), None);
     store.close().await;
 
-    let store = open(&folder, None);
+    let store = place.open(None);
     for key in 0..3_u8 {
         assert_eq!(get(&store, &[key]).await, Some(b"good".to_vec()));
     }
@@ -57,20 +73,28 @@ async fn fail_after_three(fault: StoreFault, wanted_reason: &str) {
 
 #[tokio::test]
 async fn after_a_failed_sync_nothing_more_is_accepted() {
-    fail_after_three(StoreFault::FailSyncAfter(3), "sync failed: as asked").await;
+    for place in Place::both() {
+        fail_after_three(&place, StoreFault::FailSyncAfter(3), "sync failed: as asked").await;
+    }
 }
 
 #[tokio::test]
 async fn after_a_failed_commit_nothing_more_is_accepted() {
-    fail_after_three(StoreFault::FailCommitAfter(3), "commit failed: as asked").await;
+    for place in Place::both() {
+        fail_after_three(&place, StoreFault::FailCommitAfter(3), "commit failed: as asked").await;
+    }
 }
 
 /// One that aborts has read what another wrote just before, in the same batch. If the sync then fails, the
 /// abort's answer would tell of something that never was.
 #[tokio::test]
 async fn an_abort_waits_for_what_it_read() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(&folder, Some(StoreFault::FailSyncAfter(0)));
+    for place in Place::both() {
+        an_abort_waits(&place.open(Some(StoreFault::FailSyncAfter(0)))).await;
+    }
+}
+
+async fn an_abort_waits(store: &Store) {
     let writer = store.clone();
     let reader = store.clone();
     let write = writer.run(|tx| {

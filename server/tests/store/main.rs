@@ -5,6 +5,7 @@ mod conformance;
 mod embedded;
 mod faults;
 mod maintenance;
+mod memory;
 
 use fulmar_server::{RunError, Store, StoreError, Transaction};
 use futures_util::future::BoxFuture;

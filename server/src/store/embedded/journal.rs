@@ -25,12 +25,12 @@ use std::{
 
 use super::{
     folder::sync_folder,
-    overlay::OVERLAY_ROW_BYTES,
     stamp::{STAMP_KEY, Secret, parse as parse_stamp},
 };
 use crate::store::{
     error::StoreError,
     limits::{BATCH_BYTES_MAX, TRANSACTION_BYTES_MAX},
+    serial::OVERLAY_ROW_BYTES,
 };
 
 const TAG_START: u8 = 1;

@@ -6,67 +6,50 @@
 //! | `journal` | the pass over the journals before the tree opens them |
 //! | `tree` | how the tree is set up |
 //! | `writer` | the writer thread |
-//! | `job` | one closure on its way through it |
-//! | `workspace`, `overlay` | what a closure reads and writes |
 //! | `view` | a durable state, and reading from it |
 //! | `maintenance` | checking and compacting |
 //! | `stamp` | what tells a batch in the journal from bytes that look like one |
 
 mod folder;
-mod job;
 mod journal;
 mod maintenance;
-mod overlay;
 mod stamp;
 mod tree;
 mod view;
-mod workspace;
 mod writer;
 
 use std::{
     path::Path,
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicBool, Ordering},
-        mpsc,
-    },
+    sync::{Arc, mpsc},
     thread::JoinHandle,
 };
 
-use arc_swap::ArcSwapOption;
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-pub use self::maintenance::{CompactProgress, StoreCounts};
-use self::{
-    folder::Folder,
-    job::ClosureJob,
-    stamp::Stamp,
-    tree::Tree,
-    writer::{Message, Writer},
-};
-pub(super) use self::{view::View, workspace::Workspace};
+use self::{folder::Folder, stamp::Stamp, tree::Tree, writer::Writer};
+pub(super) use self::{maintenance::compact, view::View};
 use super::{
-    error::{Health, RunError, StoreError},
+    error::{RunError, StoreError},
     limits::QUEUE_CLOSURES_MAX,
     options::StoreOptions,
-    transaction::{Snapshot, Transaction},
+    serial::{ClosureJob, Message, Status},
+    transaction::Transaction,
 };
-use crate::metrics::Metrics;
 
-/// An open store. Cheap to clone; the folder is given up when the last clone (and the last
-/// [`Snapshot`]) is dropped or [`Store::close`] is called.
+/// An open store. The folder is given up when the last clone (and the last snapshot) is dropped or
+/// [`EmbeddedStore::close`] is called.
 #[derive(Debug, Clone)]
-pub struct Store {
+pub(super) struct EmbeddedStore {
     handle: Arc<Handle>,
 }
 
-/// What the last clone of [`Store`] owns.
+/// What the last clone of [`EmbeddedStore`] owns.
 #[derive(Debug)]
 struct Handle {
-    shared: Arc<Shared>,
+    status: Arc<Status<View>>,
     queue: mpsc::Sender<Message>,
     /// One permit for each closure that waits for the writer.
     places: Arc<Semaphore>,
@@ -75,43 +58,9 @@ struct Handle {
     ended: CancellationToken,
 }
 
-/// What the writer thread tells everybody.
-#[derive(Debug)]
-struct Shared {
-    view: ArcSwapOption<View>,
-    failure: OnceLock<Arc<str>>,
-    closed: AtomicBool,
-    metrics: Arc<Metrics>,
-}
-
-impl Shared {
-    fn failure(&self) -> Option<Arc<str>> {
-        self.failure.get().cloned()
-    }
-
-    fn fail(&self, reason: &str) -> Arc<str> {
-        let reason = self.failure.get_or_init(|| {
-            tracing::error!(reason, "the store takes no more writes");
-            self.metrics.store_failed.set(1.0);
-            reason.into()
-        });
-        reason.clone()
-    }
-
-    fn close(&self) {
-        self.closed.store(true, Ordering::Release);
-        self.view.store(None);
-    }
-}
-
-impl Store {
-    /// Opens the store in a folder, which is made if it is not there. Blocks while the journals are read and the
-    /// last of them is written anew.
-    ///
-    /// # Errors
-    /// When the folder is in use, cannot be read or written, is of an unknown format, or is damaged.
-    pub fn open(path: impl AsRef<Path>, options: StoreOptions) -> Result<Self, StoreError> {
-        let folder = Folder::lock(path.as_ref())?;
+impl EmbeddedStore {
+    pub(super) fn open(path: &Path, options: StoreOptions) -> Result<Self, StoreError> {
+        let folder = Folder::lock(path)?;
         let generation = match folder.current()? {
             Some(generation) => generation,
             None => folder.build(None, |tree| Tree::open(tree, &options).map(drop))?,
@@ -125,17 +74,13 @@ impl Store {
     }
 
     fn start(folder: Folder, tree: Tree, stamp: Stamp, options: StoreOptions) -> Result<Self, StoreError> {
-        let shared = Arc::new(Shared {
-            view: ArcSwapOption::from_pointee(View::new(&tree.db, &tree.rows)),
-            failure: OnceLock::new(),
-            closed: AtomicBool::new(false),
-            metrics: Arc::clone(&options.metrics),
-        });
+        let view = View::new(&tree.db, &tree.rows);
+        let status = Arc::new(Status::new(view, Arc::clone(&options.metrics)));
         let (queue, receiver) = mpsc::channel();
         let ended = CancellationToken::new();
         let end = ended.clone().drop_guard();
         let path = folder.path().to_owned();
-        let writer = Writer { shared: shared.clone(), queue: receiver, tree, stamp, options, folder };
+        let writer = Writer { status: status.clone(), queue: receiver, tree, stamp, options, folder };
         let thread = std::thread::Builder::new()
             .name("fulmar-store".into())
             .spawn(move || {
@@ -145,7 +90,7 @@ impl Store {
             .map_err(|error| StoreError::folder(path, error))?;
         Ok(Self {
             handle: Arc::new(Handle {
-                shared,
+                status,
                 queue,
                 places: Arc::new(Semaphore::new(QUEUE_CLOSURES_MAX)),
                 thread: Mutex::new(Some(thread)),
@@ -154,45 +99,26 @@ impl Store {
         })
     }
 
-    /// Runs a closure as one transaction, and answers when what it wrote and read is durable. See the module's
-    /// contract. Dropping the future is safe: the closure then runs or does not.
-    ///
-    /// # Errors
-    /// [`RunError::Aborted`] with the closure's own error; [`RunError::Store`] when the store did not run or
-    /// commit it.
-    pub async fn run<T, E, F>(&self, closure: F) -> Result<T, RunError<E>>
+    pub(super) async fn run<T, E, F>(&self, closure: F) -> Result<T, RunError<E>>
     where
         F: for<'t> Fn(&'t Transaction) -> BoxFuture<'t, Result<T, E>> + Send + Sync + 'static,
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        let handle = &*self.handle;
-        handle.accepting()?;
-        let place = handle.places.clone().acquire_owned().await.map_err(|_| handle.ending())?;
-        let (reply, answer) = oneshot::channel();
-        let job = Box::new(ClosureJob::new(closure, reply));
-        handle.queue.send(Message::Run(job, place)).map_err(|_| handle.ending())?;
-        answer.await.map_err(|_| handle.ending())?
+        let Handle { status, queue, places, .. } = &*self.handle;
+        status.accepting()?;
+        let place = places.clone().acquire_owned().await.map_err(|_| status.ending())?;
+        let (job, answer) = ClosureJob::new(closure);
+        queue.send(Message::Run(job, place)).map_err(|_| status.ending())?;
+        answer.await.map_err(|_| status.ending())?
     }
 
-    /// The newest synced state.
-    pub fn snapshot(&self) -> Snapshot {
-        Snapshot { view: self.handle.shared.view.load_full() }
+    pub(super) fn status(&self) -> &Status<View> {
+        &self.handle.status
     }
 
-    /// Whether the store accepts writes.
-    pub fn health(&self) -> Health {
-        match self.handle.accepting() {
-            Ok(()) => Health::Good,
-            Err(StoreError::Failed { reason }) => Health::Failed { reason },
-            Err(_) => Health::Closed,
-        }
-    }
-
-    /// Runs what was handed in before, syncs, and gives up the folder, for all clones. A [`Snapshot`] that
-    /// still lives keeps the folder locked until it is dropped.
-    pub async fn close(&self) {
-        self.handle.shared.closed.store(true, Ordering::Release);
+    pub(super) async fn close(&self) {
+        self.handle.status.refuse();
         drop(self.handle.queue.send(Message::Close));
         self.handle.ended.cancelled().await;
         self.handle.join();
@@ -200,18 +126,6 @@ impl Store {
 }
 
 impl Handle {
-    fn accepting(&self) -> Result<(), StoreError> {
-        if let Some(reason) = self.shared.failure() {
-            return Err(StoreError::Failed { reason });
-        }
-        if self.shared.closed.load(Ordering::Acquire) { Err(StoreError::Closed) } else { Ok(()) }
-    }
-
-    /// Why a closure that was handed in got no answer.
-    fn ending(&self) -> StoreError {
-        self.accepting().err().unwrap_or(StoreError::Closed)
-    }
-
     fn join(&self) {
         let Some(thread) = self.thread.lock().take() else { return };
         // The last handle may be one that a closure captured, dropped on the writer thread itself.

@@ -15,33 +15,22 @@ use std::{
 };
 
 use fjall::{OwnedWriteBatch, PersistMode};
-use tokio::{sync::OwnedSemaphorePermit, time::Instant};
+use tokio::time::Instant;
 
-use super::{
-    Shared, folder::Folder, job::Job, overlay::Overlay, stamp::Stamp, tree::Tree, view::View,
-    workspace::Workspace,
-};
+use super::{folder::Folder, stamp::Stamp, tree::Tree, view::View};
 #[cfg(feature = "fault-injection")]
 use crate::store::StoreFault;
 use crate::store::{
     error::StoreError,
-    limits::{BATCH_BYTES_MAX, BATCH_CLOSURES_MAX},
     options::StoreOptions,
-    transaction::Transaction,
+    serial::{Job, Message, Overlay, Runner, Status, answer_all},
 };
 
 /// How often an idle writer looks whether the tree's own threads have failed.
 const IDLE_CHECK: Duration = Duration::from_secs(1);
 
-pub(super) enum Message {
-    /// A closure, with its place in the queue.
-    Run(Box<dyn Job>, OwnedSemaphorePermit),
-    /// Run what came before this, then end.
-    Close,
-}
-
 pub(super) struct Writer {
-    pub(super) shared: Arc<Shared>,
+    pub(super) status: Arc<Status<View>>,
     pub(super) queue: Receiver<Message>,
     pub(super) tree: Tree,
     pub(super) stamp: Stamp,
@@ -52,84 +41,56 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn run(mut self) {
-        let transaction = Transaction { embedded: Workspace::new(self.publish()) };
+        let runner = Runner::new(self.publish());
         loop {
             match self.queue.recv_timeout(IDLE_CHECK) {
                 Ok(Message::Run(job, place)) => {
                     drop(place);
-                    if self.batch(job, &transaction) {
+                    if self.batch(job, &runner) {
                         break;
                     }
                 }
                 Ok(Message::Close) | Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => {
                     if let Err(error) = self.tree.check() {
-                        self.fail(&format!("the tree failed in the background: {error}"));
+                        self.status.fail(&format!("the tree failed in the background: {error}"));
                     }
                 }
             }
         }
-        drop(transaction);
+        drop(runner);
         self.close();
     }
 
     /// Runs a closure and those that are waiting behind it, commits, syncs, answers. True: close now.
-    fn batch(&mut self, first: Box<dyn Job>, transaction: &Transaction) -> bool {
-        let mut ran = Vec::new();
-        let mut next = Some(first);
-        let mut closing = false;
-        while let Some(mut job) = next.take() {
-            if !job.is_abandoned() {
-                if self.shared.failure().is_none() {
-                    job.execute(transaction, self.options.transaction_time_max);
-                }
-                ran.push(job);
-            }
-            if ran.len() >= BATCH_CLOSURES_MAX || transaction.embedded.batch_bytes() >= BATCH_BYTES_MAX {
-                break;
-            }
-            match self.queue.try_recv() {
-                Ok(Message::Run(job, place)) => {
-                    drop(place);
-                    next = Some(job);
-                }
-                Ok(Message::Close) => closing = true,
-                Err(_) => {}
-            }
-        }
-        let written = transaction.embedded.take_batch();
+    fn batch(&mut self, first: Box<dyn Job>, runner: &Runner<View>) -> bool {
+        let time_max = self.options.transaction_time_max;
+        let mut batch = runner.batch(first, &self.status, time_max, || self.queue.try_recv().ok());
         if self.answers_early() {
-            answer(ran.drain(..), &Ok(()));
+            answer_all(batch.ran.drain(..), &Ok(()));
         }
-        let durable = match self.shared.failure() {
+        let durable = match self.status.failure() {
             Some(reason) => Err(StoreError::Failed { reason }),
-            None => self.make_durable(written, ran.len(), transaction),
+            None => self.make_durable(batch.written, runner),
         };
-        answer(ran.drain(..), &durable);
-        closing
+        answer_all(batch.ran.drain(..), &durable);
+        batch.closing
     }
 
-    fn make_durable(
-        &mut self,
-        written: Overlay,
-        closures: usize,
-        transaction: &Transaction,
-    ) -> Result<(), StoreError> {
+    fn make_durable(&mut self, written: Overlay, runner: &Runner<View>) -> Result<(), StoreError> {
         if written.is_empty() {
             return Ok(());
         }
-        self.shared.metrics.store_batch_closures.record(count(closures));
-        self.shared.metrics.store_batch_bytes.record(count(written.bytes()));
         let committed = catch_unwind(AssertUnwindSafe(|| self.commit(written)));
         let failure = match committed {
             Ok(Ok(())) => {
-                transaction.embedded.rebase(self.publish());
+                runner.rebase(self.publish());
                 return Ok(());
             }
             Ok(Err(reason)) => reason,
             Err(_) => "a panic in the tree".to_owned(),
         };
-        Err(self.fail(&failure))
+        Err(self.status.fail(&failure))
     }
 
     /// Writes a batch to the journal, syncs it, and applies it to the tree's memory.
@@ -155,29 +116,24 @@ impl Writer {
         }
         let begun = Instant::now();
         batch.commit().map_err(fail)?;
-        self.shared.metrics.store_sync_seconds.record(begun.elapsed());
+        self.status.metrics.store_sync_seconds.record(begun.elapsed());
         self.fault_after_commit()
     }
 
     fn publish(&self) -> Arc<View> {
         let view = Arc::new(View::new(&self.tree.db, &self.tree.rows));
-        self.shared.view.store(Some(view.clone()));
+        self.status.base.store(Some(view.clone()));
         view
     }
 
-    fn fail(&self, reason: &str) -> StoreError {
-        let reason = self.shared.fail(reason);
-        StoreError::Failed { reason }
-    }
-
     fn close(self) {
-        self.shared.close();
-        let Self { shared, queue, tree, folder, .. } = self;
+        self.status.close();
+        let Self { status, queue, tree, folder, .. } = self;
         // Whoever still waits is told by the end of the queue.
         drop(queue);
         drop(tree);
         drop(folder);
-        drop(shared);
+        drop(status);
     }
 
     #[cfg(not(feature = "fault-injection"))]
@@ -219,16 +175,4 @@ impl Writer {
         }
         Ok(())
     }
-}
-
-/// Answers, in order. What drops inside is the callers' and may panic; that is theirs alone.
-fn answer(ran: impl Iterator<Item = Box<dyn Job>>, durable: &Result<(), StoreError>) {
-    for job in ran {
-        drop(catch_unwind(AssertUnwindSafe(|| job.answer(durable.clone()))));
-    }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a count for a histogram")]
-fn count(count: usize) -> f64 {
-    count as f64
 }

@@ -14,6 +14,7 @@ use rustls::{
 use rustls_pki_types::{ServerName, UnixTime};
 
 use super::*;
+use crate::{clock::Clock, metrics::Metrics, tickets::Tickets, transport::tuning::early_data_settings};
 
 /// A folder with a certificate and its key.
 struct Files {
@@ -110,6 +111,7 @@ fn client(
         .with_custom_certificate_verifier(Arc::new(TakesAny(provider)))
         .with_no_client_auth();
     config.alpn_protocols = vec![alpn.to_vec()];
+    config.enable_early_data = true;
     Arc::new(config)
 }
 
@@ -167,22 +169,47 @@ fn older_tls_and_other_protocols_are_refused() {
     assert_eq!(other, rustls::Error::NoApplicationProtocol);
 }
 
+/// The TLS of a server that remembers tickets. Handshakes in memory are not QUIC's, so they allow some early data.
+fn remembering(tickets: Arc<dyn StoresServerSessions>) -> Arc<ServerConfig> {
+    let mut server = server_config(Files::new().options()).unwrap();
+    take_early_data(&mut server, tickets);
+    assert_eq!(server.max_early_data_size, u32::MAX, "what QUIC demands");
+    assert!(!server.ticketer.enabled(), "a stateless ticket forbids early data");
+    Arc::new(server)
+}
+
+fn tickets() -> Arc<Tickets> {
+    Tickets::new(100, early_data_settings(), Clock::system(), Metrics::new())
+}
+
 #[test]
-fn a_returning_client_has_a_shorter_handshake_but_no_early_data() {
-    let server = Arc::new(server_config(Files::new().options()).unwrap());
+fn a_returning_client_has_a_shorter_handshake_and_its_early_data_is_taken() {
+    let server = remembering(tickets());
     let client = good_client();
     let (_, first) = handshake(&server, &client).unwrap();
     assert_eq!(first.handshake_kind(), Some(rustls::HandshakeKind::Full));
-    assert_eq!(first.tls13_tickets_received(), 1);
+    assert_eq!(first.tls13_tickets_received(), 2, "the second is for when the first was used in vain");
     let (_, second) = handshake(&server, &client).unwrap();
     assert_eq!(second.handshake_kind(), Some(rustls::HandshakeKind::Resumed));
-    assert!(!second.is_early_data_accepted());
-    assert_eq!(server.max_early_data_size, 0);
+    assert!(second.is_early_data_accepted());
+}
+
+#[test]
+fn a_ticket_of_another_server_or_of_one_without_memory_means_a_whole_handshake() {
+    let client = good_client();
+    handshake(&remembering(tickets()), &client).unwrap();
+    let forgetful = Arc::new(server_config(Files::new().options()).unwrap());
+    for server in [remembering(tickets()), forgetful] {
+        let (_, met) = handshake(&server, &client).unwrap();
+        assert_eq!(met.handshake_kind(), Some(rustls::HandshakeKind::Full));
+        assert!(!met.is_early_data_accepted());
+    }
 }
 
 #[test]
 fn quic_takes_the_settings() {
     assert!(quic_server_config(Files::new().options()).is_ok());
+    assert!(quic_server_config_with_early_data(Files::new().options(), tickets()).is_ok());
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What a running closure reads from and writes to.
 //!
-//! Only the writer thread makes one, and it runs one closure at a time in it. The lock is there because a
+//! Only the writer makes one, and it runs one closure at a time in it. The lock is there because a
 //! closure's future must be `Send`; nobody ever waits for it.
 
 use std::{sync::Arc, time::Duration};
@@ -10,8 +10,8 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::{
+    base::{Base, Row, check_key, check_limit},
     overlay::{Merged, Overlay},
-    view::{View, check_key, check_limit},
 };
 use crate::store::{
     error::StoreError,
@@ -20,13 +20,13 @@ use crate::store::{
 };
 
 #[derive(Debug)]
-pub(crate) struct Workspace {
-    state: Mutex<State>,
+pub(crate) struct Workspace<B> {
+    state: Mutex<State<B>>,
 }
 
 #[derive(Debug)]
-struct State {
-    view: Arc<View>,
+struct State<B> {
+    base: Arc<B>,
     /// What the closures before this one in the batch wrote.
     batch: Overlay,
     /// What this closure wrote.
@@ -38,10 +38,10 @@ struct State {
     deadline: Instant,
 }
 
-impl Workspace {
-    pub(super) fn new(view: Arc<View>) -> Self {
+impl<B: Base> Workspace<B> {
+    pub(super) fn new(base: Arc<B>) -> Self {
         let state = State {
-            view,
+            base,
             batch: Overlay::default(),
             own: Overlay::default(),
             bytes: 0,
@@ -77,13 +77,13 @@ impl Workspace {
         self.state.lock().batch.bytes()
     }
 
-    /// Ends the batch: hands out what it wrote, and starts the next one on top of `view` later.
+    /// Ends the batch: hands out what it wrote, and starts the next one on top of another base later.
     pub(super) fn take_batch(&self) -> Overlay {
         std::mem::take(&mut self.state.lock().batch)
     }
 
-    pub(super) fn rebase(&self, view: Arc<View>) {
-        self.state.lock().view = view;
+    pub(super) fn rebase(&self, base: Arc<B>) {
+        self.state.lock().base = base;
     }
 
     pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
@@ -156,7 +156,7 @@ impl Workspace {
     }
 
     /// A write; the first that fails is remembered and fails the transaction.
-    fn write(&self, key: &[u8], write: impl FnOnce(&mut State, Bytes) -> Result<(), StoreError>) {
+    fn write(&self, key: &[u8], write: impl FnOnce(&mut State<B>, Bytes) -> Result<(), StoreError>) {
         let mut state = self.state.lock();
         if state.error.is_some() {
             return;
@@ -168,7 +168,7 @@ impl Workspace {
     }
 }
 
-impl State {
+impl<B: Base> State<B> {
     fn usable(&self) -> Result<(), StoreError> {
         if let Some(error) = &self.error {
             return Err(error.clone());
@@ -191,7 +191,7 @@ impl State {
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
         match self.own.get(key).or_else(|| self.batch.get(key)) {
             Some(written) => Ok(written.clone()),
-            None => self.view.get(key),
+            None => self.base.get(key),
         }
     }
 
@@ -226,16 +226,14 @@ impl State {
     ) -> Result<(), StoreError> {
         let (own, batch) = (self.own.range(range), self.batch.range(range));
         if reverse {
-            let below = Merged::new(batch.rev(), self.view.rows_back(range), true);
+            let below = Merged::new(batch.rev(), self.base.rows_back(range), true);
             drain(Merged::new(own.rev(), below, true), visit)
         } else {
-            let below = Merged::new(batch, self.view.rows(range), false);
+            let below = Merged::new(batch, self.base.rows(range), false);
             drain(Merged::new(own, below, false), visit)
         }
     }
 }
-
-type Row = Result<(Bytes, Bytes), StoreError>;
 
 fn drain(
     rows: impl Iterator<Item = Row>,

@@ -1,7 +1,7 @@
-//! Writes that are not in the tree yet, and reading through them.
+//! Writes that are not in the base yet, and reading through them.
 //!
 //! A closure reads through two overlays: its own writes, and those of the closures before it in the batch.
-//! The upper one wins; both win over the view below.
+//! The upper one wins; both win over the base below.
 
 use std::{
     cmp::Ordering,
@@ -12,14 +12,15 @@ use std::{
 
 use bytes::Bytes;
 
-use crate::store::{error::StoreError, range::KeyRange};
+use super::Row;
+use crate::store::range::KeyRange;
 
 /// What each row counts beyond its key and value, for the memory and the journal that it takes.
-pub(super) const OVERLAY_ROW_BYTES: usize = 24;
+pub(crate) const OVERLAY_ROW_BYTES: usize = 24;
 
 /// Rows written (`Some`) and cleared (`None`), by key.
 #[derive(Debug, Default)]
-pub(super) struct Overlay {
+pub(crate) struct Overlay {
     rows: BTreeMap<Bytes, Option<Bytes>>,
     bytes: usize,
 }
@@ -35,15 +36,15 @@ impl Overlay {
     }
 
     /// What was put in, in bytes, overwritten rows included.
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.rows.len()
     }
 
@@ -59,7 +60,7 @@ impl Overlay {
         self.rows.extend(std::mem::take(&mut upper.rows));
     }
 
-    pub(super) fn into_rows(self) -> btree_map::IntoIter<Bytes, Option<Bytes>> {
+    pub(crate) fn into_rows(self) -> btree_map::IntoIter<Bytes, Option<Bytes>> {
         self.rows.into_iter()
     }
 
@@ -68,8 +69,6 @@ impl Overlay {
         self.rows.range::<[u8], _>((Bound::Included(range.start()), Bound::Excluded(range.end())))
     }
 }
-
-type Row = Result<(Bytes, Bytes), StoreError>;
 
 /// Two sources of rows in one order of keys; `upper` wins, and its cleared rows hide those of `lower`.
 pub(super) struct Merged<'o, U, L>

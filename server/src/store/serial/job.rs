@@ -5,7 +5,6 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     task::{Context, Poll, Waker},
-    time::Duration,
 };
 
 use futures_util::future::BoxFuture;
@@ -17,9 +16,9 @@ use crate::store::{
 };
 
 /// A closure of whatever type, as the writer sees it.
-pub(super) trait Job: Send {
-    /// Runs the closure. Its writes are in the transaction's batch afterwards, or nowhere.
-    fn execute(&mut self, transaction: &Transaction, time_max: Duration);
+pub(crate) trait Job: Send {
+    /// Runs the closure. `keep` is called when its writes are to be kept, and fails when it exceeded a limit.
+    fn execute(&mut self, transaction: &Transaction, keep: &dyn Fn() -> Result<(), StoreError>);
 
     /// Answers the caller: with the closure's outcome when its batch is durable, else with the error.
     fn answer(self: Box<Self>, durable: Result<(), StoreError>);
@@ -28,18 +27,20 @@ pub(super) trait Job: Send {
     fn is_abandoned(&self) -> bool;
 }
 
-pub(super) type Reply<T, E> = oneshot::Sender<Result<T, RunError<E>>>;
+type Reply<T, E> = oneshot::Sender<Result<T, RunError<E>>>;
 
 /// The only kind of job.
-pub(super) struct ClosureJob<F, T, E> {
+pub(crate) struct ClosureJob<F, T, E> {
     closure: F,
     reply: Reply<T, E>,
     outcome: Option<Result<T, RunError<E>>>,
 }
 
 impl<F, T, E> ClosureJob<F, T, E> {
-    pub(super) fn new(closure: F, reply: Reply<T, E>) -> Self {
-        Self { closure, reply, outcome: None }
+    /// The job, and where its answer comes.
+    pub(crate) fn new(closure: F) -> (Box<Self>, oneshot::Receiver<Result<T, RunError<E>>>) {
+        let (reply, answer) = oneshot::channel();
+        (Box::new(Self { closure, reply, outcome: None }), answer)
     }
 }
 
@@ -49,14 +50,13 @@ where
     T: Send + 'static,
     E: Send + 'static,
 {
-    fn execute(&mut self, transaction: &Transaction, time_max: Duration) {
-        transaction.embedded.begin(time_max);
+    fn execute(&mut self, transaction: &Transaction, keep: &dyn Fn() -> Result<(), StoreError>) {
         let polled = catch_unwind(AssertUnwindSafe(|| {
             let mut future = (self.closure)(transaction);
             future.as_mut().poll(&mut Context::from_waker(Waker::noop()))
         }));
         self.outcome = Some(match polled {
-            Ok(Poll::Ready(Ok(value))) => match transaction.embedded.keep() {
+            Ok(Poll::Ready(Ok(value))) => match keep() {
                 Ok(()) => Ok(value),
                 Err(error) => Err(RunError::Store(error)),
             },
@@ -78,6 +78,13 @@ where
 
     fn is_abandoned(&self) -> bool {
         self.reply.is_closed()
+    }
+}
+
+/// Answers, in order. What drops inside is the callers' and may panic; that is theirs alone.
+pub(crate) fn answer_all(ran: impl Iterator<Item = Box<dyn Job>>, durable: &Result<(), StoreError>) {
+    for job in ran {
+        drop(catch_unwind(AssertUnwindSafe(|| job.answer(durable.clone()))));
     }
 }
 
