@@ -21,6 +21,7 @@ pub(super) struct Attempt {
     pub(super) backlog_entries_max: u32,
     pub(super) client_name: SoftwareName,
     pub(super) grease: u32,
+    pub(super) extensions: Extensions,
 }
 
 /// A session that is open.
@@ -98,7 +99,7 @@ impl Attempt {
             device_id: self.device,
             backlog_entries_max: self.backlog_entries_max,
             client: self.client_name,
-            extensions: Extensions::NONE,
+            extensions: self.extensions,
             user_id: None,
         };
         let mut bytes = bytes::BytesMut::new();

@@ -115,6 +115,7 @@ impl Driver {
             device: self.device,
             backlog_entries_max: self.settings.backlog_entries_max,
             client_name: self.settings.client_name.clone(),
+            extensions: self.settings.extensions,
             grease: u32::try_from(self.rng.below(1_000)).unwrap_or(0),
         };
         self.told.connecting();
@@ -129,6 +130,9 @@ impl Driver {
     }
 
     fn open_session(&mut self, established: Established) {
+        let mut established = established;
+        // Nothing that was not asked for is in force.
+        established.welcome.extensions = established.welcome.extensions.and(self.settings.extensions);
         let welcome = established.welcome.clone();
         if let Some(stored) = self.user.clone().filter(|stored| *stored != welcome.user_id) {
             let token = welcome.user_id;
@@ -151,6 +155,7 @@ impl Driver {
         self.phase = Phase::Up(Box::new(session));
         self.first_session_open = true;
         self.tokens_expired = 0;
+        self.hedging_after_connect();
         self.confirm_all_unsent();
         self.send_all_unanswered();
         self.receipts_after_connect();
@@ -200,6 +205,7 @@ impl Driver {
             let _ = reply.send(Err(ClientError::ConnectionLost { cause: lost.to_string() }));
         }
         self.presence_lost();
+        session.hedging.tell();
         // Whatever ended the session, the connection is not left half open.
         session.close(ErrorCode::NoError, "");
     }

@@ -13,6 +13,7 @@ mod attempt;
 mod clock;
 mod confirming;
 mod control;
+mod hedging;
 mod inputs;
 mod journal;
 mod lane;
@@ -34,7 +35,7 @@ mod watching;
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
-use fulmar_protocol::{ConversationId, DeviceId, Epoch, ErrorCode, SeqRange, UserId};
+use fulmar_protocol::{ConversationId, DeviceId, Epoch, ErrorCode, LossEstimate, SeqRange, UserId};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -107,6 +108,8 @@ pub(crate) struct Driver {
     confirming: Confirming,
     watching: Watching,
     ephemeral: Ephemeral,
+    /// What is known of the path, over all sessions.
+    loss: LossEstimate,
 }
 
 /// What ended a wait.
@@ -168,6 +171,7 @@ impl Driver {
         self.pump_waiting();
         self.flush_journal();
         self.pump_sends();
+        self.pump_hedges();
         self.pump_confirmations();
         self.pump_watching();
         self.pump_presence();
@@ -202,6 +206,7 @@ impl Driver {
             sends,
             lanes,
             sendable,
+            self.hedges_due(),
             self.closing,
         ]
         .into_iter()

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use crate::command::Reply;
 use crate::driver::attempt::Established;
 use crate::driver::confirming::UnderWay;
+use crate::driver::hedging::Hedging;
 use crate::driver::inputs::{self, Gate, Input, Inputs, LaneNumber};
 use crate::driver::lane::Lane;
 use crate::driver::send_lane::SendLane;
@@ -56,6 +57,7 @@ pub(super) struct Session {
     pub(super) leave_at: Option<Instant>,
     /// It has been left.
     pub(super) left: bool,
+    pub(super) hedging: Hedging,
 }
 
 impl Session {
@@ -96,6 +98,7 @@ impl Session {
             token_refresh_at: None,
             leave_at: None,
             left: false,
+            hedging: Hedging::new(welcome.extensions),
         }
     }
 
