@@ -9,6 +9,8 @@
 //! registry of the protocol or from this file, never anything a peer sent, so the number of series is
 //! fixed.
 
+mod hedge_drop;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +18,8 @@ use std::time::Duration;
 use fulmar_protocol::{ErrorCode, ErrorScope};
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Label, Level, Metadata, Recorder};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusRecorder};
+
+pub(crate) use hedge_drop::HedgeDrop;
 
 /// From a good disk's sync to a user's patience, in seconds.
 const SECONDS: &[f64] = &[
@@ -108,7 +112,7 @@ table! {
         "Copies of sends that came as datagrams.";
     hedges_taken: Counter = "fulmar_hedges_taken_total", Kind::Counter,
         "Copies of sends that came as datagrams and went to the log before their copy on the lane.";
-    hedges_dropped: Family = "fulmar_hedges_dropped_total", Kind::Family("cause", hedge_drops),
+    hedges_dropped: Family = "fulmar_hedges_dropped_total", Kind::Family("cause", HedgeDrop::names),
         "Copies of entries that were not sent as datagrams, and copies of sends that were not taken from them.";
     key_set_reload_failures: Counter = "fulmar_key_set_reload_failures_total", Kind::Counter,
         "Times when a changed file of token keys could not be taken, and the former keys stayed in force.";
@@ -168,7 +172,7 @@ impl Metrics {
     }
 
     /// Counts a copy that was not sent, or not taken.
-    pub fn hedge_dropped(&self, cause: HedgeDrop) {
+    pub(crate) fn hedge_dropped(&self, cause: HedgeDrop) {
         self.hedges_dropped.add(cause.name(), 1);
     }
 
@@ -189,57 +193,6 @@ impl fmt::Debug for Metrics {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("Metrics")
     }
-}
-
-/// Why a copy of an entry was not sent as a datagram, or one of a send not taken from it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HedgeDrop {
-    /// The client had confirmed the entry.
-    Confirmed,
-    /// Hedges have had their share of the bytes.
-    Budget,
-    /// Too many copies waited.
-    Queue,
-    /// The path or the client takes no such datagram.
-    Path,
-    /// The extension is not in force for the session.
-    NotInForce,
-    /// It is not the next send: the lane was first, or something before it is missing.
-    Order,
-    /// The user sends faster than allowed, or has too much unanswered.
-    Rate,
-    /// A lane would be refused.
-    Refused,
-}
-
-impl HedgeDrop {
-    const ALL: [Self; 8] = [
-        Self::Confirmed,
-        Self::Budget,
-        Self::Queue,
-        Self::Path,
-        Self::NotInForce,
-        Self::Order,
-        Self::Rate,
-        Self::Refused,
-    ];
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Confirmed => "confirmed",
-            Self::Budget => "budget",
-            Self::Queue => "queue",
-            Self::Path => "path",
-            Self::NotInForce => "not_in_force",
-            Self::Order => "order",
-            Self::Rate => "rate",
-            Self::Refused => "refused",
-        }
-    }
-}
-
-fn hedge_drops() -> Vec<&'static str> {
-    HedgeDrop::ALL.iter().map(|cause| cause.name()).collect()
 }
 
 /// Why a connection ended.

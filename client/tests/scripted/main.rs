@@ -4,6 +4,7 @@
 
 mod confirming;
 mod connecting;
+mod hedging;
 mod hostile;
 mod lifetime;
 mod marks_and_presence;
