@@ -7,6 +7,7 @@ mod delivery;
 mod groups;
 mod history;
 mod limits;
+mod lost_hints;
 mod marks;
 mod membership;
 mod messages;

@@ -13,6 +13,7 @@ mod datagrams;
 mod hedging;
 mod hello;
 mod log_lane;
+mod lost_hints;
 mod opening;
 mod read_ahead;
 mod requests;
@@ -115,6 +116,7 @@ impl Session {
         }
         drop(beginning);
         let mut renewal = tokio::time::interval(limits::PRESENCE_RENEW);
+        let mut look_at = self.next_look();
         loop {
             self.open_lanes();
             let expiry = tokio::time::sleep_until(self.expiry());
@@ -135,6 +137,10 @@ impl Session {
                     Ok(())
                 }
                 _ = renewal.tick() => self.renew_watch().await,
+                () = tokio::time::sleep_until(look_at) => {
+                    look_at = self.next_look();
+                    self.look_for_lost_hints().await
+                }
                 () = self.shared.draining.cancelled() => self.go_away().await,
             };
             if let Err(end) = step {
