@@ -63,8 +63,7 @@ impl Device {
     pub fn new(world: &World, user: UserId, number: usize, profile: &Profile, watcher: Watcher) -> Self {
         let host = world.network().host(Self::address(number, 0), profile);
         host.nat(true);
-        let state =
-            DeviceState { disk: SimulatedDisk::new(DEVICE_SYNC), running: None, starts: 0 };
+        let state = DeviceState { disk: SimulatedDisk::new(DEVICE_SYNC), running: None, starts: 0 };
         Self {
             user,
             number,

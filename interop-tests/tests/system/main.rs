@@ -5,6 +5,7 @@ mod bad_input;
 mod bad_requests;
 mod delivery;
 mod groups;
+mod hedging;
 mod history;
 mod limits;
 mod lost_hints;

@@ -64,7 +64,8 @@ impl Membership {
     }
 
     pub(super) fn may_read(&self, user: &UserId, seq: Seq) -> bool {
-        let within = |(from, until): &(Seq, Option<Seq>)| *from <= seq && until.is_none_or(|until| seq <= until);
+        let within =
+            |(from, until): &(Seq, Option<Seq>)| *from <= seq && until.is_none_or(|until| seq <= until);
         self.intervals.get(user).is_some_and(|of| of.iter().any(within))
     }
 

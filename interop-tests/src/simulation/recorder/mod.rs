@@ -112,7 +112,14 @@ impl Recorder {
         self.with(|state, now| state.handed(now, device, entry));
     }
 
-    fn skipped(&self, device: usize, conversation: ConversationId, first: Seq, last: Seq, reason: HoleReason) {
+    fn skipped(
+        &self,
+        device: usize,
+        conversation: ConversationId,
+        first: Seq,
+        last: Seq,
+        reason: HoleReason,
+    ) {
         self.with(|state, now| state.skipped(now, device, conversation, first, last, reason));
     }
 

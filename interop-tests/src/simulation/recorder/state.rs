@@ -108,14 +108,8 @@ impl State {
         conversation: ConversationId,
     ) -> MessageId {
         let id = MessageId(u64::try_from(self.messages.len()).unwrap_or(u64::MAX));
-        let message = Message {
-            device,
-            conversation,
-            owed: false,
-            disturbed: false,
-            accepted: None,
-            refused: false,
-        };
+        let message =
+            Message { device, conversation, owed: false, disturbed: false, accepted: None, refused: false };
         self.messages.insert(id, message);
         self.device_mut(device).sent.push(id);
         self.tell(now, format!("device {device}: sends m{} to {}", id.0, short(conversation)));
@@ -135,7 +129,8 @@ impl State {
         self.tell(now, format!("device {device}: m{} accepted as {seq} of {}", id.0, short(conversation)));
         let seen = self.logs.get(&conversation).and_then(|log| log.entries.get(&seq));
         if let Some(seen) = seen.filter(|seen| seen.message() != Some(id)) {
-            let what = format!("m{} was accepted as {seq} of {}, which is {seen:?}", id.0, short(conversation));
+            let what =
+                format!("m{} was accepted as {seq} of {}, which is {seen:?}", id.0, short(conversation));
             self.violate(now, Invariant::AcceptedIsNeverLost, what);
         }
     }
@@ -223,7 +218,10 @@ impl State {
         let good = if cursor.anew { first <= cursor.furthest.next() } else { first == expected };
         *cursor = Cursor { last, furthest: cursor.furthest.max(last), anew: false };
         if !good {
-            let what = format!("device {number} was handed {first} of {} instead of {expected}", short(conversation));
+            let what = format!(
+                "device {number} was handed {first} of {} instead of {expected}",
+                short(conversation)
+            );
             self.violate(now, Invariant::EachSeqOnceInOrder, what);
         }
     }
@@ -282,7 +280,8 @@ impl State {
         }
         for id in &sent[..at_backup] {
             let message = self.messages.get_mut(id).expect("a message");
-            let forgotten = since.get(&message.conversation).is_some_and(|since| *since >= ANSWERS_REMEMBERED / 2);
+            let forgotten =
+                since.get(&message.conversation).is_some_and(|since| *since >= ANSWERS_REMEMBERED / 2);
             message.disturbed |= forgotten;
         }
     }
@@ -307,7 +306,8 @@ impl State {
                 let device = &self.devices[number];
                 let last = device.cursors.get(id).map_or(Seq::ZERO, |cursor| cursor.last);
                 if members.contains(&device.user) && last < head {
-                    let what = format!("device {number} ({}) has {last} of {head} in {}", device.user, short(*id));
+                    let what =
+                        format!("device {number} ({}) has {last} of {head} in {}", device.user, short(*id));
                     return Some(what);
                 }
             }
@@ -332,16 +332,26 @@ impl State {
         let mut last_at = None;
         for (position, (seq, seen)) in log.entries.iter().enumerate() {
             if usize::try_from(seq.get()).is_ok_and(|seq| seq != position + 1) {
-                return Some((Invariant::EverythingArrives, format!("nobody was handed what is before {seq} of {place}")));
+                return Some((
+                    Invariant::EverythingArrives,
+                    format!("nobody was handed what is before {seq} of {place}"),
+                ));
             }
             if last_at.is_some_and(|last| seen.at < last) {
-                return Some((Invariant::EachSeqOnceInOrder, format!("{seq} of {place} is older than the one before")));
+                return Some((
+                    Invariant::EachSeqOnceInOrder,
+                    format!("{seq} of {place} is older than the one before"),
+                ));
             }
             last_at = Some(seen.at);
-            let Some((message, of)) = seen.message().and_then(|id| Some((id, self.messages.get(&id)?))) else { continue };
+            let Some((message, of)) = seen.message().and_then(|id| Some((id, self.messages.get(&id)?)))
+            else {
+                continue;
+            };
             let before = newest.insert(of.device, message);
             if before.is_some_and(|before| before > message) && !of.disturbed {
-                let what = format!("m{} of device {} comes after a later one in {place}", message.0, of.device);
+                let what =
+                    format!("m{} of device {} comes after a later one in {place}", message.0, of.device);
                 return Some((Invariant::EachSendOnceInOrder, what));
             }
         }

@@ -220,7 +220,8 @@ impl Actor {
         let members: Vec<UserId> =
             self.scene.users.iter().filter(|user| **user != self.device.user).cloned().collect();
         let some = self.random.random_range(1..=members.len());
-        let policy = if self.random.random_bool(0.5) { HistoryPolicy::All } else { HistoryPolicy::FromJoining };
+        let policy =
+            if self.random.random_bool(0.5) { HistoryPolicy::All } else { HistoryPolicy::FromJoining };
         let scene = Arc::clone(&self.scene);
         self.under_way.spawn(async move {
             let making = client.create_group("a group", &members[..some], policy);
@@ -245,7 +246,9 @@ impl Actor {
                 }
             };
             match tokio::time::timeout(CHANGE_TIMEOUT, change).await {
-                Ok(Ok(done)) => recorder.note(format!("device {number}: change {what} of {user} is {}", done.seq)),
+                Ok(Ok(done)) => {
+                    recorder.note(format!("device {number}: change {what} of {user} is {}", done.seq))
+                }
                 // Most users may not.
                 Ok(Err(ClientError::Refused { code: ErrorCode::NotPermitted, .. })) | Err(_) => {}
                 Ok(Err(error)) => recorder.note(format!("device {number}: change {what} of {user}: {error}")),

@@ -133,8 +133,7 @@ fn set_scene(options: &StormOptions, world: &World, recorder: &Recorder, random:
             let watched = recorder.clone();
             let watcher = Arc::new(move |event: &_| watched.told(number, event));
             let wrong = Duration::from_secs(random.random_range(0..7 * 24 * 3_600));
-            let device =
-                Device::new(world, user.clone(), number, profile, watcher).with_clock_ahead(wrong);
+            let device = Device::new(world, user.clone(), number, profile, watcher).with_clock_ahead(wrong);
             devices.push(Arc::new(device));
         }
     }
