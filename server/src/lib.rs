@@ -6,6 +6,7 @@ mod clock;
 mod config;
 mod development;
 mod fanout;
+mod fault;
 mod limits;
 mod log;
 mod metrics;
@@ -32,6 +33,8 @@ pub use config::{
     StoreConfig, TlsConfig,
 };
 pub use development::{Development, DevelopmentError};
+#[cfg(feature = "fault-injection")]
+pub use fault::ServerFault;
 pub use metrics::{CloseReason, Family, Metrics};
 pub use server::{Server, ServerOptions, StartError};
 #[cfg(feature = "simulation")]

@@ -44,6 +44,10 @@ pub(crate) const MARKS_DEBOUNCE: Duration = Duration::from_millis(100);
 pub(crate) const NEWS_PER_SESSION_MAX: usize = 1_024;
 /// Conversations behind that a session remembers from one reading of its inbox; then it reads again.
 pub(crate) const BEHIND_PER_SESSION_MAX: usize = 4_096;
+/// How long a session waits before it looks again for what lost hints were about: somewhere between these.
+pub(crate) const LOST_HINTS_LOOK_MIN: Duration = Duration::from_secs(4 * 60);
+/// See [`LOST_HINTS_LOOK_MIN`].
+pub(crate) const LOST_HINTS_LOOK_MAX: Duration = Duration::from_secs(6 * 60);
 /// Conversations of which a session has sent entries that are not confirmed; above it no new lane is opened
 /// until the client confirms.
 pub(crate) const UNCONFIRMED_CONVERSATIONS_MAX: usize = 1_024;

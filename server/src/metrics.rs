@@ -94,6 +94,8 @@ table! {
         "Bytes of the rows made durable by one sync.";
     store_failed: Gauge = "fulmar_store_failed", Kind::Gauge,
         "1 after a write or sync failed: the store then accepts nothing until a restart. Else 0.";
+    lost_hints_found: Counter = "fulmar_lost_hints_found_total", Kind::Counter,
+        "Conversations of which a session knew less than there was when it looked again, and no hint had told it. Some are hints that were on their way.";
     send_lanes: Gauge = "fulmar_send_lanes", Kind::Gauge, "Send lanes that are open.";
     log_lanes: Gauge = "fulmar_log_lanes", Kind::Gauge, "Log lanes that are open.";
     log_lanes_behind: Gauge = "fulmar_log_lanes_behind", Kind::Gauge,

@@ -21,6 +21,7 @@ use crate::{
     clock::{Clock, Rng},
     config::{Config, Credentials},
     fanout::Hub,
+    fault::Faults,
     log::{Log, LogError},
     metrics::Metrics,
     operations::Operations,
@@ -55,6 +56,9 @@ pub struct ServerOptions {
     /// A fault for the store to commit.
     #[cfg(feature = "fault-injection")]
     pub store_fault: Option<crate::StoreFault>,
+    /// A fault for the server to commit.
+    #[cfg(feature = "fault-injection")]
+    pub fault: Option<crate::ServerFault>,
     /// What the server has in place of the machine's own.
     #[cfg(feature = "simulation")]
     pub simulation: Option<crate::Simulation>,
@@ -72,9 +76,23 @@ impl ServerOptions {
             rng,
             #[cfg(feature = "fault-injection")]
             store_fault: None,
+            #[cfg(feature = "fault-injection")]
+            fault: None,
             #[cfg(feature = "simulation")]
             simulation: None,
         }
+    }
+}
+
+impl ServerOptions {
+    #[cfg(feature = "fault-injection")]
+    fn faults(&self) -> Faults {
+        Faults::new(self.fault)
+    }
+
+    #[cfg(not(feature = "fault-injection"))]
+    fn faults(&self) -> Faults {
+        Faults::default()
     }
 }
 
@@ -196,6 +214,7 @@ impl Server {
             Arc::clone(&limits),
             Arc::clone(&hub) as Arc<dyn crate::log::Listeners>,
             Arc::clone(&metrics),
+            options.faults(),
         );
         let epoch = log.epoch(options.rng.number()).await?;
         let shared = Arc::new(Shared {

@@ -157,8 +157,9 @@ impl Driver {
             effects = self.journal.committed() => Turn::Committed(effects),
             command = self.commands.recv(), if !closing => Turn::Command(command),
             () = self.confirmations.changed() => Turn::Confirmations,
-            () = sleep => Turn::Due,
             news = self.phase.next() => Turn::Link(news),
+            // Last, since each turn does what is due anyway: a moment that has passed must not hide the rest.
+            () = sleep => Turn::Due,
         }
     }
 

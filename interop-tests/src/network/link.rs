@@ -6,6 +6,8 @@
 //! its way and arrives.
 //!
 //! Order of calls: [`Link::offer`] with times that do not go back (one that does is taken for the latest seen).
+//! The logarithm in the jitter is the platform's: runs are compared on one platform.
+//!
 //! State is of constant size: the queue is a time at which it will be empty, not a list.
 
 use std::time::Duration;

@@ -6,7 +6,7 @@
 //! and the same packets have the same fates.
 //!
 //! Absent on purpose: the contents of packets, corruption (QUIC drops what it cannot authenticate, so a
-//! corrupted packet is a lost one), active queue management, other people's traffic except as loss and jitter.
+//! corrupted packet is a lost one), active queue management and congestion marks, other people's traffic except as loss and jitter.
 
 mod limits;
 mod link;

@@ -179,7 +179,8 @@ pub struct LinkOptions {
     pub delay: Duration,
     /// The mean of what is added to it: drawn for each packet from an exponential distribution and cut off
     /// at [`JITTER_MULTIPLE_MAX`](super::JITTER_MULTIPLE_MAX) times the mean. Queues at radios have such
-    /// one-sided tails. Order is kept: a packet waits for the one before it.
+    /// one-sided tails. Order is kept: a packet waits for the one before it, so that packets close together
+    /// have more of it on average.
     pub jitter: Duration,
     /// No rate: packets of any number pass at once.
     pub rate: Option<Rate>,

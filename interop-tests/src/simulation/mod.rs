@@ -1,9 +1,37 @@
 //! A world in one process under tokio's paused clock: what a test needs so that an hour of bad network takes a
 //! second and repeats itself from a seed.
+//!
+//! | file | what |
+//! |---|---|
+//! | `network` | hosts, links, address translation, packets |
+//! | `world` | the server and its machine |
+//! | `device` | a client and its machine |
+//! | `storm` | users that act at random while everything breaks |
+//! | `recorder` | what must hold whatever happens |
+//! | `credentials`, `time` | what makes two runs the same |
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    reason = "test support: what goes wrong is a failed test"
+)]
 
+mod credentials;
+mod device;
 mod network;
+mod recorder;
+mod storm;
+mod time;
+mod world;
 
+pub use device::{Device, Watcher};
 pub use network::{
     Cause, Counters, Direction, Host, InboxOptions, NAT_TIMEOUT_DEFAULT, Network, Packet, Tally, Tap,
     Verdict, receive,
 };
+pub use recorder::{Invariant, MessageId, Recorder, Violation};
+pub use storm::{StormOptions, StormReport, storm};
+pub use time::{BEGINNING, HostTime};
+pub use world::{SERVER_ADDRESS, SERVER_PORT, World, run};

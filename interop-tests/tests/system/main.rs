@@ -9,6 +9,7 @@ mod early_replay;
 mod groups;
 mod history;
 mod limits;
+mod lost_hints;
 mod marks;
 mod membership;
 mod messages;

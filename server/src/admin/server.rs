@@ -73,6 +73,7 @@ impl AdminServer {
         };
         tokio::pin!(serving);
         tokio::select! {
+            biased;
             () = &mut serving => {}
             () = cut_off => serving.await,
         }

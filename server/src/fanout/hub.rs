@@ -1,7 +1,7 @@
 //! The sessions of this process, by user.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashSet},
     sync::{
         Arc,
         atomic::{AtomicU64, AtomicUsize, Ordering},
@@ -46,7 +46,8 @@ pub(crate) struct Newcomer {
 
 /// See the module. Bounded by the sessions it holds.
 pub(crate) struct Hub {
-    users: RwLock<HashMap<UserId, Vec<Arc<SessionHandle>>>>,
+    /// In an order, so that who is swept when is the same in every run of a simulation.
+    users: RwLock<BTreeMap<UserId, Vec<Arc<SessionHandle>>>>,
     /// How many sessions `users` holds. Changed under its lock.
     open: AtomicUsize,
     next_number: AtomicU64,
@@ -121,7 +122,7 @@ impl Hub {
         self.users.read().get(user).cloned().unwrap_or_default()
     }
 
-    /// All sessions, in no order.
+    /// All sessions, by user.
     pub(crate) fn sessions(&self) -> Vec<Arc<SessionHandle>> {
         self.users.read().values().flatten().cloned().collect()
     }

@@ -9,7 +9,7 @@
 //! `LAST_SEEN_USERS_MAX` of those gone last are kept for their "last seen".
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
     sync::{Arc, atomic::Ordering},
 };
 
@@ -51,7 +51,8 @@ struct Away {
 #[derive(Default)]
 struct Record {
     devices: HashMap<DeviceId, Device>,
-    watchers: HashMap<SessionNumber, Arc<SessionHandle>>,
+    /// In the order in which they are told.
+    watchers: BTreeMap<SessionNumber, Arc<SessionHandle>>,
     last_seen: Option<TimestampMs>,
     /// Users who must not see this one.
     blocked: HashSet<UserId>,
@@ -153,8 +154,8 @@ impl Presence {
     pub(crate) fn watch(
         &self,
         session: &Arc<SessionHandle>,
-        before: &HashSet<UserId>,
-        users: &HashSet<UserId>,
+        before: &BTreeSet<UserId>,
+        users: &BTreeSet<UserId>,
     ) {
         let number = session.identity.number;
         let mut all = self.state.lock();

@@ -7,7 +7,7 @@
 mod presence;
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -55,13 +55,14 @@ struct Sent {
 
 #[derive(Default)]
 struct State {
-    lanes: HashMap<ConversationId, Arc<LaneSignal>>,
+    /// In an order: waking them all is to be the same in every run of a simulation.
+    lanes: BTreeMap<ConversationId, Arc<LaneSignal>>,
     news: VecDeque<ConversationId>,
     queued: HashSet<ConversationId>,
     /// There was more news than is remembered: the inbox must be read again.
     overflowed: bool,
     sent: HashMap<ConversationId, Sent>,
-    watched: Arc<HashSet<ConversationId>>,
+    watched: Arc<BTreeSet<ConversationId>>,
     blocked: Arc<HashSet<UserId>>,
     /// What the client said of itself.
     presence: Option<PresenceState>,
@@ -69,7 +70,7 @@ struct State {
     packets_received: u64,
     heard_at: Option<Instant>,
     /// Watched users whose state changed and was not shown yet.
-    presence_due: HashSet<UserId>,
+    presence_due: BTreeSet<UserId>,
 }
 
 /// See the module.
@@ -167,6 +168,24 @@ impl SessionHandle {
             return;
         }
         self.queue(&mut state, conversation);
+    }
+
+    /// Leaves news again of a conversation of which this session does not know all. `false`: it is about to.
+    pub(crate) fn tell_again(&self, conversation: ConversationId) -> bool {
+        let mut state = self.state.lock();
+        if let Some(lane) = state.lanes.get(&conversation) {
+            let lost = lane.is_caught_up() && !lane.has_unseen(HEAD);
+            lane.raise(HEAD);
+            return lost;
+        }
+        let lost = !state.queued.contains(&conversation);
+        self.queue(&mut state, conversation);
+        lost
+    }
+
+    /// Has every open lane look for marks that moved.
+    pub(crate) fn tell_of_marks_again(&self) {
+        self.state.lock().lanes.values().for_each(|lane| lane.raise(MARKS));
     }
 
     fn queue(&self, state: &mut State, conversation: ConversationId) {
@@ -305,7 +324,7 @@ impl SessionHandle {
 
     /// Replaces the conversations on screen, and opens lanes for those that have none. Lanes of those that
     /// came or went are woken: how long they may be idle changed.
-    pub(crate) fn watch(&self, conversations: HashSet<ConversationId>) {
+    pub(crate) fn watch(&self, conversations: BTreeSet<ConversationId>) {
         let mut state = self.state.lock();
         let former = std::mem::replace(&mut state.watched, Arc::new(conversations.clone()));
         for conversation in conversations.symmetric_difference(&former) {
@@ -320,7 +339,7 @@ impl SessionHandle {
         }
     }
 
-    pub(crate) fn watched(&self) -> Arc<HashSet<ConversationId>> {
+    pub(crate) fn watched(&self) -> Arc<BTreeSet<ConversationId>> {
         Arc::clone(&self.state.lock().watched)
     }
 

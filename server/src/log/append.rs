@@ -23,6 +23,7 @@ use fulmar_protocol::{
 
 use super::{LogError, draft::Draft, entry::StoredEntry, roster::Roster, rules};
 use crate::{
+    fault::Faults,
     limits::Limits,
     rows::{Head, Key},
     store::Transaction,
@@ -99,6 +100,7 @@ pub(crate) async fn append(
     cached: Option<Arc<Roster>>,
     now: TimestampMs,
     limits: &Limits,
+    faults: &Faults,
 ) -> Result<Appended, LogError> {
     let head = match transaction.get(&Key::head(&id)).await? {
         Some(value) => Head::decode(&value)?,
@@ -108,7 +110,7 @@ pub(crate) async fn append(
         Some(roster) if roster.version == head.roster_version => roster,
         _ => Arc::new(Roster::load(transaction, &id, &head).await?),
     };
-    let mut draft = Draft::new(transaction, id, head, roster, now, limits);
+    let mut draft = Draft::new(transaction, id, head, roster, now, limits, faults);
     let mut windows = BTreeMap::new();
     let mut outcomes = Vec::with_capacity(batch.len());
     // Lanes on which this very batch found a reused number; the others know it from their state.
@@ -181,6 +183,12 @@ async fn decide(
     request: &SendRequest,
 ) -> Result<SendOutcome, LogError> {
     match window.decide(request.client_seq, request.hash) {
+        Decision::Duplicate(Outcome::Accepted(_)) if draft.faults.appends_duplicates() => {
+            Ok(match draft.apply(request).await? {
+                Ok(seq) => SendOutcome::Accepted { seq, at: draft.head.at, duplicate: false },
+                Err(code) => SendOutcome::Refused { code, expected: None },
+            })
+        }
         Decision::Duplicate(Outcome::Accepted(seq)) => {
             let at = draft.entry(seq).await?.map_or(TimestampMs::new(0), |entry| entry.at);
             Ok(SendOutcome::Accepted { seq, at, duplicate: true })

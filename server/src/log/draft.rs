@@ -25,6 +25,7 @@ use super::{
     rules,
 };
 use crate::{
+    fault::Faults,
     limits::{EDITS_PER_MESSAGE_MAX, FAN_OUT_MEMBERS_MAX, Limits},
     rows::{Head, InboxRow, Key, ReadMarkRow},
     store::Transaction,
@@ -40,6 +41,7 @@ pub(crate) struct Draft<'t> {
     pub(crate) roster: Arc<Roster>,
     now: TimestampMs,
     limits: &'t Limits,
+    pub(crate) faults: &'t Faults,
     entries: Vec<StoredEntry>,
     redacted: Vec<StoredEntry>,
     joined: BTreeSet<UserId>,
@@ -56,6 +58,7 @@ impl<'t> Draft<'t> {
         roster: Arc<Roster>,
         now: TimestampMs,
         limits: &'t Limits,
+        faults: &'t Faults,
     ) -> Self {
         Self {
             transaction,
@@ -64,6 +67,7 @@ impl<'t> Draft<'t> {
             roster,
             now,
             limits,
+            faults,
             entries: Vec::new(),
             redacted: Vec::new(),
             joined: BTreeSet::new(),

@@ -101,6 +101,12 @@ impl Log {
         Ok(found.map(|(head, member)| (head.roster_version, member)))
     }
 
+    /// How far the user may read now; nothing where there is no such conversation for them.
+    pub(crate) async fn readable_end(&self, user: &UserId, id: &ConversationId) -> Result<Seq, LogError> {
+        let found = head_and_member(&self.store.snapshot(), user, id).await?;
+        Ok(found.map_or(Seq::ZERO, |(head, member)| member.readable_end(head.seq)))
+    }
+
     /// Entries from `from` up to the head, at most `limit`: from memory where it reaches back that far.
     pub(crate) async fn entries(
         &self,

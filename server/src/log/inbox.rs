@@ -29,6 +29,8 @@ pub(crate) struct Behind {
     pub(crate) conversation: ConversationId,
     /// How far it reaches.
     pub(crate) seq: Seq,
+    /// How far the device has it.
+    pub(crate) cursor: Seq,
 }
 
 /// What is said of a conversation, but for its members.
@@ -60,8 +62,9 @@ impl Log {
                 let id = conversation_at_end(key).ok_or(LogError::malformed_key("inbox"))?;
                 after = Some(id);
                 let (seq, at) = reach(snapshot, user, &id, InboxRow::decode(value)?).await?;
-                if seq > cursors.get(&id).copied().unwrap_or(Seq::ZERO) {
-                    behind.push(Behind { at, conversation: id, seq });
+                let cursor = cursors.get(&id).copied().unwrap_or(Seq::ZERO);
+                if seq > cursor {
+                    behind.push(Behind { at, conversation: id, seq, cursor });
                 }
             }
             if complete {

@@ -63,13 +63,13 @@ impl Log {
     async fn tell_of_marks(&self, user: &UserId, moved: Moved) -> Result<(), LogError> {
         let id = moved.conversation;
         if moved.read {
-            self.listeners.tell(user, id, News::Marks);
+            self.tell(user, id, News::Marks);
         }
         let roster = self.roster(id).await?;
         let roster = roster.filter(|roster| roster.members.len() <= FAN_OUT_MEMBERS_MAX);
         let members = roster.iter().flat_map(|roster| roster.members.keys());
         members.filter(|member| *member != user).for_each(|member| {
-            self.listeners.tell(member, id, News::Marks);
+            self.tell(member, id, News::Marks);
         });
         Ok(())
     }

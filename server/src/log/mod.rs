@@ -39,6 +39,7 @@ pub(crate) use roster::Roster;
 
 use crate::{
     clock::Clock,
+    fault::Faults,
     limits::Limits,
     metrics::Metrics,
     rows::{Head, Key, RowError},
@@ -104,6 +105,7 @@ pub(crate) struct Log {
     limits: Arc<Limits>,
     listeners: Arc<dyn Listeners>,
     metrics: Arc<Metrics>,
+    faults: Faults,
     /// Those that a lane, a send or a batch holds: as many as there are lanes and sends.
     conversations: Mutex<HashMap<ConversationId, Weak<Conversation>>>,
     batches: TaskTracker,
@@ -116,6 +118,7 @@ impl Log {
         limits: Arc<Limits>,
         listeners: Arc<dyn Listeners>,
         metrics: Arc<Metrics>,
+        faults: Faults,
     ) -> Arc<Self> {
         Arc::new(Self {
             store,
@@ -123,6 +126,7 @@ impl Log {
             limits,
             listeners,
             metrics,
+            faults,
             conversations: Mutex::default(),
             batches: TaskTracker::new(),
         })
@@ -191,7 +195,7 @@ impl Log {
                 }
                 if !appended.entries.is_empty() {
                     let told = appended.roster.members.keys().chain(&appended.departed);
-                    told.for_each(|user| self.listeners.tell(user, conversation.id, News::Head));
+                    told.for_each(|user| self.tell(user, conversation.id, News::Head));
                 }
                 None
             }
@@ -209,6 +213,13 @@ impl Log {
                 }
                 None
             }
+        }
+    }
+
+    /// Hints only, here and everywhere.
+    fn tell(&self, user: &UserId, conversation: ConversationId, news: News) {
+        if !self.faults.loses_hint() {
+            self.listeners.tell(user, conversation, news);
         }
     }
 
@@ -231,14 +242,15 @@ impl Log {
         let id = conversation.id;
         let cached = conversation.cached_roster();
         let now = self.clock.now();
-        let limits = Arc::clone(&self.limits);
+        let (limits, faults) = (Arc::clone(&self.limits), self.faults.clone());
         let appended = self
             .store
             .run(move |transaction| {
-                let (requests, cached, limits) = (Arc::clone(&requests), cached.clone(), Arc::clone(&limits));
-                Box::pin(
-                    async move { append::append(transaction, id, &requests, cached, now, &limits).await },
-                )
+                let (requests, cached) = (Arc::clone(&requests), cached.clone());
+                let (limits, faults) = (Arc::clone(&limits), faults.clone());
+                Box::pin(async move {
+                    append::append(transaction, id, &requests, cached, now, &limits, &faults).await
+                })
             })
             .await?;
         Ok(appended)
@@ -281,6 +293,10 @@ impl Log {
     pub(crate) async fn finish(&self) {
         self.batches.close();
         self.batches.wait().await;
+    }
+
+    pub(crate) fn faults(&self) -> &Faults {
+        &self.faults
     }
 
     pub(crate) fn now(&self) -> fulmar_protocol::TimestampMs {

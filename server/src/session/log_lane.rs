@@ -286,6 +286,8 @@ impl Running {
                         break;
                     }
                     entries.truncate(self.read_ahead.take(entries.iter().map(|entry| entry.frame.len())));
+                    let identity = &self.lane.session.identity;
+                    self.lane.log.faults().swap(&mut entries, |entry| entry.device_tag == identity.tag);
                     // The entries may be newer than the membership: whoever was removed by one of these
                     // gets no further.
                     self.refresh_membership().await?;

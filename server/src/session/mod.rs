@@ -12,6 +12,7 @@ mod control;
 mod datagrams;
 mod hello;
 mod log_lane;
+mod lost_hints;
 mod opening;
 mod read_ahead;
 mod requests;
@@ -112,6 +113,7 @@ impl Session {
         }
         drop(beginning);
         let mut renewal = tokio::time::interval(limits::PRESENCE_RENEW);
+        let mut look_at = self.next_look();
         loop {
             self.open_lanes();
             let expiry = tokio::time::sleep_until(self.expiry());
@@ -128,6 +130,10 @@ impl Session {
                 stream = self.handle.connection().accept_bi() => self.accept_stream(stream),
                 datagram = self.handle.connection().read_datagram() => self.accept_datagram(datagram).await,
                 _ = renewal.tick() => self.renew_watch().await,
+                () = tokio::time::sleep_until(look_at) => {
+                    look_at = self.next_look();
+                    self.look_for_lost_hints().await
+                }
                 () = self.shared.draining.cancelled() => self.go_away().await,
             };
             if let Err(end) = step {

@@ -3,7 +3,7 @@
 //! Whom a session may see is worked out again each time that something is shown, so that who has written
 //! meanwhile, or was removed or blocked, comes in and drops out.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use fulmar_protocol::{ConversationId, ConversationKind, ErrorCode, UserId, Watch};
 
@@ -13,7 +13,7 @@ use crate::limits::FAN_OUT_MEMBERS_MAX;
 /// Whose presence this session is shown.
 #[derive(Default)]
 pub(super) struct Watching {
-    users: HashSet<UserId>,
+    users: BTreeSet<UserId>,
 }
 
 impl Session {
@@ -46,7 +46,7 @@ impl Session {
 
     /// Works out again whom this session may see, and watches them and nobody else.
     async fn find_visible(&mut self) -> Result<(), End> {
-        let mut users = HashSet::new();
+        let mut users = BTreeSet::new();
         for conversation in self.handle.watched().iter() {
             match self.visible_in(*conversation).await {
                 Ok(visible) => users.extend(visible),
@@ -75,6 +75,6 @@ impl Session {
 
     pub(super) fn unwatch(&mut self) {
         let before = std::mem::take(&mut self.watching.users);
-        self.shared.hub.presence.watch(&self.handle, &before, &HashSet::new());
+        self.shared.hub.presence.watch(&self.handle, &before, &BTreeSet::new());
     }
 }

@@ -70,8 +70,10 @@ fn not_taken(tree: &Tree, file: &SourceFile, manifest: &toml::Table) -> Vec<Find
     let names = shared.into_iter().flat_map(toml::Table::keys);
     let taken = |name: &str| {
         let line = format!("{name}.workspace = true");
+        let inline = format!("{name} = {{ workspace = true,");
+        let takes = |found: &str| found == line || found.starts_with(&inline);
         let manifests = tree.files().filter(|file| file.path.ends_with("/Cargo.toml"));
-        manifests.into_iter().any(|file| file.lines().any(|(_, found)| found.trim() == line))
+        manifests.into_iter().any(|file| file.lines().any(|(_, found)| takes(found.trim())))
     };
     let idle = names.filter(|name| !taken(name));
     idle.map(|name| Finding::at(&file.path, line_of(file, name), format!("no crate takes {name}"))).collect()
@@ -159,10 +161,12 @@ mod tests {
 
     #[test]
     fn what_the_workspace_names_some_crate_takes() {
-        let root = ("Cargo.toml", "[workspace.dependencies]\nbytes = \"1\"\nrand = \"1\"\n");
-        let member = ("a/Cargo.toml", "[dependencies]\nbytes.workspace = true\n");
+        let root = ("Cargo.toml", "[workspace.dependencies]\nbytes = \"1\"\nrand = \"1\"\nrpds = \"1\"\n");
+        let manifest =
+            "[dependencies]\nbytes.workspace = true\nrpds = { workspace = true, optional = true }\n";
+        let member = ("a/Cargo.toml", manifest);
         assert_eq!(
-            messages(&[root, member, ("a/src/a.rs", "use bytes::Bytes;\n")]),
+            messages(&[root, member, ("a/src/a.rs", "use bytes::Bytes;\nuse rpds::Queue;\n")]),
             ["Cargo.toml:3: no crate takes rand"]
         );
     }

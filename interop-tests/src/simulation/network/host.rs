@@ -61,12 +61,12 @@ impl Host {
         Ok(Arc::new(Socket::new(Arc::clone(&self.backbone), Arc::clone(&self.state), port, binding)))
     }
 
-    /// Another network from now on; what is on its way arrives when it was to.
+    /// Another network from now on; what is on its way arrives when it was to. A blackout stays.
     pub fn set_profile(&self, profile: &Profile) {
         self.state().set_profile(profile);
     }
 
-    /// Another network from now on, given as links. Their `phase` is taken as it is.
+    /// Another network from now on, given as links. Their `phase` is taken as it is. A blackout stays.
     pub fn set_links(&self, up: LinkOptions, down: LinkOptions) {
         let mut state = self.state();
         state.up.set_options(up);
@@ -137,7 +137,8 @@ impl Host {
 
     /// Its processes die: their sockets never send or receive again, without knowing it. The ports are free.
     pub fn crash(&self) {
-        self.state().crash();
+        let sockets = self.state().crash();
+        drop(sockets);
     }
 
     /// Its processes stand still: they read nothing and cannot send; what arrives waits as far as there is room.
@@ -168,12 +169,15 @@ impl Host {
 
     /// Shows every packet, both ways, to a tap, in place of the one before.
     pub fn tap(&self, tap: Tap) {
-        self.state().tap = Some(tap);
+        // The old one may own what locks the host when it is dropped.
+        let old = self.state().tap.replace(tap);
+        drop(old);
     }
 
     /// Takes the tap off.
     pub fn untap(&self) {
-        self.state().tap = None;
+        let old = self.state().tap.take();
+        drop(old);
     }
 
     /// From now on keeps what its sockets send (the first 1,024 packets), whatever becomes of it.

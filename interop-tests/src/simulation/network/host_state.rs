@@ -108,18 +108,18 @@ impl HostState {
         None
     }
 
-    pub(super) fn unbind(&mut self, port: u16, binding: u64) {
-        if self.is_bound(port, binding) {
-            self.sockets.remove(&port);
-        }
+    /// Frees a port, and hands out what was there: it must be dropped when the host is unlocked again.
+    pub(super) fn unbind(&mut self, port: u16, binding: u64) -> Option<Inbox> {
+        if self.is_bound(port, binding) { self.sockets.remove(&port) } else { None }
     }
 
     pub(super) fn is_bound(&self, port: u16, binding: u64) -> bool {
         self.sockets.get(&port).is_some_and(|inbox| inbox.binding == binding)
     }
 
-    pub(super) fn crash(&mut self) {
-        self.sockets.clear();
+    /// Frees all ports, as [`unbind`](Self::unbind) does one.
+    pub(super) fn crash(&mut self) -> BTreeMap<u16, Inbox> {
+        std::mem::take(&mut self.sockets)
     }
 
     pub(super) fn inbox_of(&mut self, port: u16, binding: u64) -> Option<&mut Inbox> {

@@ -76,7 +76,8 @@ impl Nat {
 
     /// The next port; where all are taken, the one whose turn it is changes hands.
     fn free_port(&mut self) -> u16 {
-        for _ in NAT_PORTS {
+        let turns = if self.by_public.len() < NAT_PORTS.len() { NAT_PORTS.len() } else { 0 };
+        for _ in 0..turns {
             let port = self.take_turn();
             if !self.by_public.contains_key(&port) {
                 return port;
@@ -89,5 +90,23 @@ impl Nat {
         let port = self.next_port;
         self.next_port = if port >= *NAT_PORTS.end() { *NAT_PORTS.start() } else { port + 1 };
         port
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_ports_inside_than_outside_take_turns_and_the_tables_stay_bounded() {
+        let mut nat = Nat::new();
+        let now = Duration::from_secs(1);
+        for inner in 1..=u16::MAX {
+            let public = nat.outbound(now, inner);
+            assert!(NAT_PORTS.contains(&public));
+            assert_eq!(nat.inbound(now, public), Some(inner), "the newest has it");
+        }
+        assert_eq!(nat.by_public.len(), NAT_PORTS.len());
+        assert_eq!(nat.by_inner.len(), NAT_PORTS.len(), "who lost a port lost the mapping");
     }
 }

@@ -84,7 +84,9 @@ impl Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        self.host.lock().unbind(self.port, self.binding);
+        // Dropped only when the host is unlocked again: its wakers may drop what locks the host.
+        let inbox = self.host.lock().unbind(self.port, self.binding);
+        drop(inbox);
     }
 }
 

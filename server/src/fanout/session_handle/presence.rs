@@ -3,7 +3,7 @@
 //! News of a watched user's state is left here like other news: the session itself looks, at the moment when
 //! it sends, whether it may still show that user.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use fulmar_protocol::{Datagram, PresenceState, UserId, limits::OFFLINE_AFTER};
 use tokio::time::Instant;
@@ -46,7 +46,7 @@ impl SessionHandle {
     }
 
     /// Those of whom word was left since this was last asked.
-    pub(crate) fn take_presence_due(&self) -> HashSet<UserId> {
+    pub(crate) fn take_presence_due(&self) -> BTreeSet<UserId> {
         std::mem::take(&mut self.state.lock().presence_due)
     }
 

@@ -51,6 +51,9 @@ impl Draft<'_> {
                 return Ok(Err(code));
             }
         }
+        if self.faults.ignores_removal() {
+            return Ok(Ok(()));
+        }
         for user in users {
             self.depart(user).await?;
         }

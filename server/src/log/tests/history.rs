@@ -1,6 +1,6 @@
 //! Pages of history, and where a lane starts.
 
-use fulmar_protocol::Direction;
+use fulmar_protocol::{Direction, RemoveMembers};
 
 use super::*;
 
@@ -77,4 +77,25 @@ async fn entries_are_the_same_from_memory_and_from_the_store() {
     let from_store = fixture.log.entries(&fixture.log.conversation(id), Seq::new(21), 10).await.unwrap();
     assert_eq!(from_store[0].frame, from_memory[0].frame);
     assert!(from_store[0].accepted.is_none(), "it came from the store");
+}
+
+/// One batch that removes somebody and goes on tells them of its end, which they may not read. Whoever looks for
+/// what a device lacks must not find that again and again.
+#[tokio::test]
+async fn who_was_removed_reads_to_the_removal_whatever_the_inbox_says() {
+    let fixture = Fixture::new();
+    let id = fixture.group(&["bob"], HistoryPolicy::All).await;
+    let remove = Content::RemoveMembers(RemoveMembers { users: users(&["bob"]) });
+    let removed = fixture.submit("ann", 1, id, 2, remove.encode(), None).await;
+    let after = fixture.submit("ann", 1, id, 3, text("among us").encode(), None).await;
+    removed.await.unwrap().unwrap();
+    after.await.unwrap().unwrap();
+    let bob = user("bob");
+    let (behind, _) = fixture.log.behind(&fixture.log.snapshot(), &bob, &device(&bob, 1), 10).await.unwrap();
+    assert_eq!(
+        behind.iter().map(|behind| (behind.seq, behind.cursor)).collect::<Vec<_>>(),
+        [(Seq::new(3), Seq::ZERO)]
+    );
+    assert_eq!(fixture.log.readable_end(&bob, &id).await.unwrap(), Seq::new(2));
+    assert_eq!(fixture.log.readable_end(&user("eve"), &id).await.unwrap(), Seq::ZERO);
 }

@@ -1,5 +1,6 @@
 //! The log over a real store in a temporary folder: promises of the domain, without sessions.
 
+mod faults;
 mod groups;
 mod history;
 mod marks;
@@ -20,6 +21,7 @@ use super::{LaneState, Listeners, Log, News, PendingSend, SendOutcome, SendReque
 use crate::{
     clock::ManualClock,
     config::LimitsConfig,
+    fault::{Faults, ServerFault},
     metrics::Metrics,
     store::{Store, StoreOptions},
 };
@@ -77,12 +79,21 @@ impl Fixture {
     }
 
     fn with_limits(limits: LimitsConfig) -> Self {
+        Self::with(limits, None)
+    }
+
+    fn with_fault(fault: ServerFault) -> Self {
+        Self::with(LimitsConfig::default(), Some(fault))
+    }
+
+    fn with(limits: LimitsConfig, fault: Option<ServerFault>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path().join("store"), StoreOptions::default()).unwrap();
         let clock = ManualClock::new(TimestampMs::new(1_000_000));
         let heard = Arc::new(Heard::default());
         let listeners = Arc::clone(&heard) as Arc<dyn Listeners>;
-        let log = Log::new(store.clone(), clock.clock(), Arc::new(limits), listeners, Metrics::new());
+        let (limits, faults) = (Arc::new(limits), Faults::new(fault));
+        let log = Log::new(store.clone(), clock.clock(), limits, listeners, Metrics::new(), faults);
         Self { log, store, clock, heard, _folder: folder }
     }
 

@@ -37,7 +37,7 @@ use super::{
 pub(super) struct MemoryStore {
     status: Arc<Status<Rows>>,
     /// The task ends when the last clone of it is gone, and what was handed in before has run.
-    queue: mpsc::UnboundedSender<Message>,
+    queue: mpsc::Sender<Message>,
     /// One permit for each closure that waits for the writer.
     places: Arc<Semaphore>,
     /// Cancelled when the writer has ended.
@@ -49,7 +49,7 @@ impl MemoryStore {
         let mount = disk.mount();
         let rows = mount.found();
         let status = Arc::new(Status::new(rows, Arc::clone(&options.metrics)));
-        let (queue, receiver) = mpsc::unbounded_channel();
+        let (queue, receiver) = mpsc::channel(QUEUE_CLOSURES_MAX);
         let ended = CancellationToken::new();
         let writer = Writer { status: Arc::clone(&status), queue: receiver, mount, options };
         let end = ended.clone().drop_guard();
@@ -70,7 +70,7 @@ impl MemoryStore {
         status.accepting()?;
         let place = places.clone().acquire_owned().await.map_err(|_| status.ending())?;
         let (job, answer) = ClosureJob::new(closure);
-        queue.send(Message::Run(job, place)).map_err(|_| status.ending())?;
+        queue.send(Message::Run(job, place)).await.map_err(|_| status.ending())?;
         answer.await.map_err(|_| status.ending())?
     }
 
@@ -80,7 +80,7 @@ impl MemoryStore {
 
     pub(super) async fn close(&self) {
         self.status.refuse();
-        drop(self.queue.send(Message::Close));
+        drop(self.queue.send(Message::Close).await);
         self.ended.cancelled().await;
     }
 

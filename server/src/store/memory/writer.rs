@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use tokio::{sync::mpsc::UnboundedReceiver, time::Instant};
+use tokio::{sync::mpsc::Receiver, time::Instant};
 
 use super::{disk::Mount, rows::Rows};
 #[cfg(feature = "fault-injection")]
@@ -22,7 +22,7 @@ const CUT_OFF: &str = "the disk was taken away";
 
 pub(super) struct Writer {
     pub(super) status: Arc<Status<Rows>>,
-    pub(super) queue: UnboundedReceiver<Message>,
+    pub(super) queue: Receiver<Message>,
     pub(super) mount: Mount,
     pub(super) options: StoreOptions,
 }

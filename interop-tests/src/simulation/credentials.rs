@@ -1,0 +1,114 @@
+//! Certificates and tokens of a world: made from fixed keys, so that every run sends packets of the same
+//! lengths. Ed25519 throughout: its signatures do not vary in length, and are not random.
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use fulmar_protocol::{TimestampMs, UserId};
+use fulmar_server::Config;
+use jsonwebtoken::jwk::{Jwk, PublicKeyUse};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SanType, SerialNumber, date_time_ymd,
+};
+use serde_json::json;
+use tempfile::TempDir;
+
+/// The key set's name for the one key.
+const KEY_ID: &str = "simulation";
+/// The audience of tokens.
+const AUDIENCE: &str = "fulmar";
+
+/// Files of one process, for all its worlds.
+pub(super) struct WorldCredentials {
+    folder: TempDir,
+    authority: String,
+    signing: EncodingKey,
+}
+
+impl WorldCredentials {
+    /// The credentials, made when they are first asked for.
+    pub(super) fn get() -> &'static Self {
+        static MADE: OnceLock<WorldCredentials> = OnceLock::new();
+        MADE.get_or_init(Self::make)
+    }
+
+    fn make() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (authority, certificate, server_key) = certificates();
+        let write = |name: &str, contents: &str| std::fs::write(folder.path().join(name), contents).unwrap();
+        write("certificate.pem", &certificate);
+        write("key.pem", &server_key);
+        let token_key = key_pair(3);
+        let decoding = DecodingKey::from_ed_der(token_key.public_key_raw());
+        let mut public = Jwk::from_decoding_key(&decoding, Some(Algorithm::EdDSA)).unwrap();
+        public.common.key_id = Some(KEY_ID.to_owned());
+        public.common.public_key_use = Some(PublicKeyUse::Signature);
+        write("jwks.json", &json!({ "keys": [public] }).to_string());
+        let signing = EncodingKey::from_ed_der(token_key.serialized_der());
+        Self { folder, authority, signing }
+    }
+
+    /// The authority that clients trust, PEM.
+    pub(super) fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    /// A folder for what a server keeps beside its store.
+    pub(super) fn data(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Puts the files into a configuration.
+    pub(super) fn configure(&self, config: &mut Config) {
+        let file = |name: &str| -> Option<PathBuf> { Some(self.folder.path().join(name)) };
+        config.tls.certificate = file("certificate.pem");
+        config.tls.key = file("key.pem");
+        config.auth.jwks = file("jwks.json");
+        AUDIENCE.clone_into(&mut config.auth.audience);
+    }
+
+    /// A token for a user.
+    pub(super) fn token(&self, user: &UserId, now: TimestampMs, life: Duration) -> String {
+        let issued_at = now.get() / 1_000;
+        let claims = json!({
+            "sub": user.as_str(),
+            "aud": AUDIENCE,
+            "iat": issued_at,
+            "exp": issued_at + life.as_secs(),
+        });
+        let mut header = Header::new(Algorithm::EdDSA);
+        header.kid = Some(KEY_ID.to_owned());
+        jsonwebtoken::encode(&header, &claims, &self.signing).unwrap()
+    }
+}
+
+/// An Ed25519 key whose seed is one octet, over and over.
+fn key_pair(octet: u8) -> KeyPair {
+    // PKCS #8, version 1, of an Ed25519 seed (RFC 8410, section 7).
+    let head = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
+    KeyPair::try_from([&head[..], &[octet; 32]].concat()).unwrap()
+}
+
+/// The authority's certificate, the server's, and the server's key, all PEM.
+fn certificates() -> (String, String, String) {
+    let params = |name: &str, serial: u64| {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.not_before = date_time_ymd(2020, 1, 1);
+        params.not_after = date_time_ymd(2060, 1, 1);
+        params.serial_number = Some(SerialNumber::from(serial));
+        params
+    };
+    let mut authority = params("Simulated authority", 1);
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority_key = key_pair(1);
+    let authority_pem = authority.self_signed(&authority_key).unwrap().pem();
+    let mut server = params("Simulated server", 2);
+    server.subject_alt_names = vec![SanType::IpAddress(super::world::SERVER_ADDRESS.into())];
+    let server_key = key_pair(2);
+    let issuer = Issuer::new(authority, authority_key);
+    let certificate = server.signed_by(&server_key, &issuer).unwrap().pem();
+    (authority_pem, certificate, server_key.serialize_pem())
+}

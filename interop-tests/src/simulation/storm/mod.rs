@@ -1,0 +1,161 @@
+//! The storm: users who act at random on several devices each, while networks, phones and the server break.
+//!
+//! Everything random follows from the seed. When the time is up, all is made well again: every device has its
+//! network, every app runs, the server is there. Then everything has to arrive.
+
+mod actor;
+mod weather;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fulmar_protocol::{ConversationId, UserId};
+use fulmar_server::ServerOptions;
+use parking_lot::Mutex;
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
+
+use crate::network::Profile;
+
+use super::device::Device;
+use super::recorder::{Recorder, Violation};
+use super::world::World;
+
+use actor::Actor;
+use weather::weather;
+
+/// How long all may take to arrive when all is well again.
+const CALM_MAX: Duration = Duration::from_secs(15 * 60);
+/// How often it is looked.
+const CALM_STEP: Duration = Duration::from_secs(1);
+
+/// What a storm is made of.
+#[derive(Clone)]
+pub struct StormOptions {
+    /// What everything random follows from.
+    pub seed: u64,
+    /// How long it lasts, before the calm.
+    pub length: Duration,
+    /// The networks, of which each device gets one.
+    pub profiles: Vec<&'static Profile>,
+    /// How many users there are.
+    pub users: usize,
+    /// The last word on the options of each start of the server.
+    pub prepare: Arc<dyn Fn(&mut ServerOptions) + Send + Sync>,
+}
+
+impl StormOptions {
+    /// A storm of this seed and length, of six users.
+    #[must_use]
+    pub fn new(seed: u64, length: Duration, profiles: &[&'static Profile]) -> Self {
+        Self { seed, length, profiles: profiles.to_vec(), users: 6, prepare: Arc::new(|_| {}) }
+    }
+}
+
+impl fmt::Debug for StormOptions {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("StormOptions").field("seed", &self.seed).finish_non_exhaustive()
+    }
+}
+
+/// How a storm went.
+#[derive(Clone, Debug)]
+pub struct StormReport {
+    /// What was wrong, if anything.
+    pub violation: Option<Violation>,
+    /// What happened last, oldest first.
+    pub last_events: Vec<String>,
+    /// A hash over all that apps were told and when.
+    pub digest: u64,
+    /// How long the world was, calm included.
+    pub simulated: Duration,
+    /// Entries that devices were handed.
+    pub entries_handed: u64,
+    /// Messages that the server accepted.
+    pub messages_accepted: u64,
+}
+
+/// What actors share.
+struct Scene {
+    world: World,
+    recorder: Recorder,
+    devices: Vec<Arc<Device>>,
+    users: Vec<UserId>,
+    /// Groups, as soon as somebody made one.
+    groups: Mutex<Vec<ConversationId>>,
+}
+
+/// Runs one storm. Call it in [`super::run`].
+pub async fn storm(options: StormOptions) -> StormReport {
+    let mut random = StdRng::seed_from_u64(options.seed);
+    let prepare = Arc::clone(&options.prepare);
+    let world = World::with(options.seed, move |server| prepare(server));
+    let recorder = Recorder::new(world.origin());
+    world.start_server().await;
+    let scene = Arc::new(set_scene(&options, &world, &recorder, &mut random));
+    let mut tasks = tokio::task::JoinSet::new();
+    for device in &scene.devices {
+        let actor = Actor::new(Arc::clone(&scene), Arc::clone(device), random.random());
+        tasks.spawn(actor.run(options.length));
+    }
+    tasks.spawn(weather(Arc::clone(&scene), options.length, random.random()));
+    while let Some(ended) = tasks.join_next().await {
+        ended.expect("an actor that does not panic");
+        if recorder.violation().is_some() {
+            break;
+        }
+    }
+    tasks.shutdown().await;
+    if recorder.violation().is_none() {
+        calm(&scene).await;
+    }
+    let (entries_handed, messages_accepted) = recorder.counts();
+    StormReport {
+        violation: recorder.violation(),
+        last_events: recorder.last_events(),
+        digest: recorder.digest(),
+        simulated: world.now(),
+        entries_handed,
+        messages_accepted,
+    }
+}
+
+fn set_scene(options: &StormOptions, world: &World, recorder: &Recorder, random: &mut StdRng) -> Scene {
+    let users: Vec<UserId> =
+        (0..options.users).map(|number| UserId::parse(&format!("user-{number}")).unwrap()).collect();
+    let mut devices = Vec::new();
+    for user in &users {
+        for _ in 0..random.random_range(1..=3) {
+            let number = devices.len();
+            let profile = options.profiles[random.random_range(0..options.profiles.len())];
+            recorder.device(number, user);
+            let watched = recorder.clone();
+            let watcher = Arc::new(move |event: &_| watched.told(number, event));
+            let wrong = Duration::from_secs(random.random_range(0..7 * 24 * 3_600));
+            let device = Device::new(world, user.clone(), number, profile, watcher).with_clock_ahead(wrong);
+            devices.push(Arc::new(device));
+        }
+    }
+    Scene { world: world.clone(), recorder: recorder.clone(), devices, users, groups: Mutex::default() }
+}
+
+/// All is made well again, and everything has to arrive.
+async fn calm(scene: &Scene) {
+    scene.recorder.note("calm");
+    if !scene.world.has_server() {
+        scene.world.start_server().await;
+    }
+    for device in &scene.devices {
+        device.host.restore();
+        device.start();
+    }
+    let numbers: Vec<usize> = (0..scene.devices.len()).collect();
+    let until = scene.world.now() + CALM_MAX;
+    while scene.world.now() < until && !scene.recorder.is_complete(&numbers) {
+        tokio::time::sleep(CALM_STEP).await;
+    }
+    // What should not come has the time to come.
+    tokio::time::sleep(CALM_STEP).await;
+    scene.recorder.check_end(&numbers);
+}
