@@ -178,7 +178,8 @@ impl EventRoom {
         Some(Room(Arc::new(permit)))
     }
 
-    fn try_take(&self) -> Option<Room> {
+    /// Room for one small event, if there is any.
+    pub(crate) fn try_take(&self) -> Option<Room> {
         Arc::clone(&self.0).try_acquire_owned().ok().map(|permit| Room(Arc::new(permit)))
     }
 }

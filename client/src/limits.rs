@@ -121,6 +121,8 @@ pub(crate) const CLOSE_FLUSH: Duration = Duration::from_secs(2);
 pub(crate) const GOODBYE: Duration = Duration::from_millis(500);
 /// Users and conversations whose presence or typing is remembered. The one soonest out of date is forgotten.
 pub(crate) const PRESENCES_MAX: usize = 1_024;
+/// Copies of sends that wait to leave as datagrams. The oldest gives way: its send has been on its lane for longest.
+pub(crate) const HEDGES_WAITING_MAX: usize = 32;
 /// Conversations in which this user types at once; in further ones it is told anew with each key.
 pub(crate) const TYPING_CONVERSATIONS_MAX: usize = 64;
 /// Frames sent to the control stream and not yet written; the client's own frames only, a handful a second.

@@ -47,6 +47,8 @@ pub enum ErrorCode {
     FrameUnexpected,
     /// A datagram that does not decode.
     DatagramMalformed,
+    /// Extension hedging: a seq came in a datagram and on its lane with different entries.
+    EntryDiffers,
     /// No Hello within the time allowed.
     HelloTimeout,
     /// Streams were opened but no Hello came first.
@@ -169,6 +171,7 @@ impl ErrorCode {
         Self::FrameMalformed,
         Self::FrameUnexpected,
         Self::DatagramMalformed,
+        Self::EntryDiffers,
         Self::HelloTimeout,
         Self::NotAuthenticated,
         Self::TokenInvalid,
@@ -230,6 +233,7 @@ impl ErrorCode {
             Self::FrameMalformed => row(0x05, "frame_malformed", Never, &[Connection]),
             Self::FrameUnexpected => row(0x06, "frame_unexpected", Never, &[Connection]),
             Self::DatagramMalformed => row(0x07, "datagram_malformed", Never, &[Connection]),
+            Self::EntryDiffers => row(0x08, "entry_differs", Never, &[Connection]),
             Self::HelloTimeout => row(0x10, "hello_timeout", Now, &[Connection]),
             Self::NotAuthenticated => row(0x11, "not_authenticated", Never, &[Connection]),
             Self::TokenInvalid => row(0x12, "token_invalid", Never, &[Connection, Request]),

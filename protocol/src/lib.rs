@@ -43,9 +43,10 @@ pub use id::{
     UserIdInvalid,
 };
 pub use machine::{
-    Applied, CursorInvalid, CursorState, Decision, Delivery, LaneReceiver, LaneViolation, LatestWins, Outbox,
-    OutboxFull, OutboxInvalid, OutboxItem, OutboxLimits, Outcome, Rate, ReadProgress, Refusal, Renumbered,
-    RowInvalid, SenderWindow, TokenBucket, TypingState,
+    Applied, CursorInvalid, CursorState, Decision, Delivery, EntryDiffers, HedgeBudget, HedgeQueue,
+    HedgedEntries, LaneReceiver, LaneViolation, LatestWins, LossEstimate, Outbox, OutboxFull, OutboxInvalid,
+    OutboxItem, OutboxLimits, Outcome, Rate, ReadProgress, Refusal, Renumbered, RowInvalid, SendOrder,
+    SenderWindow, TokenBucket, TypingState, hedge_delay,
 };
 pub use payload::{FieldFault, PayloadError};
 pub use registry::{ALPN, GREASE_BASE, GREASE_STEP, IGNORABLE_FROM, grease_type};

@@ -71,3 +71,9 @@ pub const TYPING_TTL: Duration = Duration::from_millis(6_000);
 pub const TYPING_RENEW: Duration = Duration::from_millis(3_000);
 /// Datagrams: from a client in a second, and twice as many at once; more are dropped.
 pub const DATAGRAMS_PER_SECOND_MAX: usize = 20;
+/// Bytes: the longest Entry or Send frame of which a copy is sent in a datagram.
+pub const HEDGED_FRAME_BYTES_MAX: usize = 900;
+/// A copy in a datagram waits an eighth of the round trip behind the one on the lane, and at least this.
+pub const HEDGE_DELAY_MIN: Duration = Duration::from_millis(5);
+/// And at most this.
+pub const HEDGE_DELAY_MAX: Duration = Duration::from_millis(50);

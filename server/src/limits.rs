@@ -56,6 +56,12 @@ pub(crate) const DATAGRAM_BYTES_PER_SECOND: u32 = 2_000;
 /// And at once.
 pub(crate) const DATAGRAM_BYTES_BURST: u32 = 8_000;
 
+/// Copies of entries that wait to leave as datagrams, in a session; the oldest gives way.
+pub(crate) const HEDGES_WAITING_MAX: usize = 32;
+/// Conversations of a session whose sends are ordered with their hedges; hedges of others are dropped.
+pub(crate) const SEND_ORDERS_MAX: usize = 256;
+/// An entry that was accepted longer ago is not hedged any more.
+pub(crate) const HEDGED_AFTER_ACCEPT_MAX: Duration = Duration::from_secs(2);
 /// Tickets that wait to be written to the store. Beyond it the oldest of them stays in memory only, and a restart
 /// costs its client a round trip.
 pub(crate) const TICKET_WRITES_PENDING_MAX: usize = 16_384;

@@ -9,6 +9,8 @@
 //! registry of the protocol or from this file, never anything a peer sent, so the number of series is
 //! fixed.
 
+mod hedge_drop;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +18,8 @@ use std::time::Duration;
 use fulmar_protocol::{ErrorCode, ErrorScope};
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Label, Level, Metadata, Recorder};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusRecorder};
+
+pub(crate) use hedge_drop::HedgeDrop;
 
 /// From a good disk's sync to a user's patience, in seconds.
 const SECONDS: &[f64] = &[
@@ -104,6 +108,14 @@ table! {
         "Refusals and connection errors sent to clients, by the code of the registry.";
     datagrams_dropped: Counter = "fulmar_datagrams_dropped_total", Kind::Counter,
         "Datagrams of clients that were over their rate, and those to clients that were over the budget.";
+    hedges_sent: Counter = "fulmar_hedges_sent_total", Kind::Counter,
+        "Copies of entries that were sent as datagrams.";
+    hedges_received: Counter = "fulmar_hedges_received_total", Kind::Counter,
+        "Copies of sends that came as datagrams.";
+    hedges_taken: Counter = "fulmar_hedges_taken_total", Kind::Counter,
+        "Copies of sends that came as datagrams and went to the log before their copy on the lane.";
+    hedges_dropped: Family = "fulmar_hedges_dropped_total", Kind::Family("cause", HedgeDrop::names),
+        "Copies of entries that were not sent as datagrams, and copies of sends that were not taken from them.";
     key_set_reload_failures: Counter = "fulmar_key_set_reload_failures_total", Kind::Counter,
         "Times when a changed file of token keys could not be taken, and the former keys stayed in force.";
     tickets: Gauge = "fulmar_tickets", Kind::Gauge,
@@ -159,6 +171,11 @@ impl Metrics {
     /// Counts a refusal, or an error that ends a connection.
     pub fn error(&self, code: ErrorCode) {
         self.errors.add(code.name(), 1);
+    }
+
+    /// Counts a copy that was not sent, or not taken.
+    pub(crate) fn hedge_dropped(&self, cause: HedgeDrop) {
+        self.hedges_dropped.add(cause.name(), 1);
     }
 
     /// The text that Prometheus reads.
@@ -245,8 +262,8 @@ pub struct Family {
 }
 
 impl Family {
-    /// Counts under one value, which is a constant of the program: see `Metrics::connection_closed` and
-    /// `Metrics::error`.
+    /// Counts under one value, which is a constant of the program: see `Metrics::connection_closed`,
+    /// `Metrics::error` and `Metrics::hedge_dropped`.
     fn add(&self, value: &'static str, number: u64) {
         let labels = vec![Label::from_static_parts(self.label, value)];
         self.recorder.register_counter(&Key::from_parts(self.name, labels), METADATA).increment(number);

@@ -191,12 +191,8 @@ impl Server {
             leeway: options.config.auth.leeway(),
             reload_failures: metrics.key_set_reload_failures.clone(),
         })?;
-        let tickets = Tickets::new(
-            options.config.limits.tickets_max(),
-            tuning::early_data_settings(),
-            options.clock.clone(),
-            Arc::clone(&metrics),
-        );
+        let (tickets_max, settings) = (options.config.limits.tickets_max(), tuning::early_data_settings());
+        let tickets = Tickets::new(tickets_max, settings, options.clock.clone(), Arc::clone(&metrics));
         let tls_options = tls::TlsOptions {
             certificate: options.credentials.certificate.clone(),
             key: options.credentials.key.clone(),
@@ -263,8 +259,7 @@ impl Server {
             self.background.spawn(admin.serve(Arc::new(operations), CancellationToken::new()));
         }
         self.background.spawn(sweep(Arc::clone(&self.shared)));
-        let (tickets, store) = (Arc::clone(&self.tickets), self.store.clone());
-        self.background.spawn(async move { tickets.keep(&store).await });
+        self.background.spawn(Arc::clone(&self.tickets).keep(self.store.clone()));
     }
 
     /// Where it listens, with the port that the system chose if none was asked for.

@@ -32,6 +32,7 @@ pub(super) struct Attempt {
     pub(super) backlog_entries_max: u32,
     pub(super) client_name: SoftwareName,
     pub(super) grease: u32,
+    pub(super) extensions: Extensions,
     /// The lanes that begin along with Hello.
     pub(super) flight: Vec<SendLaneTask>,
     pub(super) inputs: Inputs,
@@ -141,7 +142,7 @@ impl Attempt {
             device_id: self.device,
             backlog_entries_max: self.backlog_entries_max,
             client: self.client_name.clone(),
-            extensions: Extensions::NONE,
+            extensions: self.extensions,
             user_id: self.user.clone(),
         };
         let mut bytes = BytesMut::new();

@@ -148,6 +148,7 @@ impl Driver {
             confirming: Confirming::default(),
             watching: Watching::default(),
             ephemeral: Ephemeral::new(),
+            loss: fulmar_protocol::LossEstimate::new(),
         })
     }
 }

@@ -109,7 +109,9 @@ impl Driver {
         self.phase = Phase::Connecting(Box::new(self.open()));
     }
 
-    pub(super) fn open_session(&mut self, opening: Opening, established: Established) {
+    pub(super) fn open_session(&mut self, opening: Opening, mut established: Established) {
+        // Nothing that was not asked for is in force.
+        established.welcome.extensions = established.welcome.extensions.and(self.settings.extensions);
         let welcome = established.welcome.clone();
         if let Some(stored) = self.user.clone().filter(|stored| *stored != welcome.user_id) {
             let token = welcome.user_id;
@@ -137,6 +139,7 @@ impl Driver {
         for (id, carried) in carried {
             self.adopt_lane(id, carried);
         }
+        self.hedging_after_connect();
         self.confirm_all_unsent();
         self.send_all_unanswered();
         self.receipts_after_connect();
@@ -194,6 +197,7 @@ impl Driver {
             let _ = reply.send(Err(ClientError::ConnectionLost { cause: lost.to_string() }));
         }
         self.presence_lost();
+        session.hedging.tell();
         // Whatever ended the session, the connection is not left half open.
         session.close(ErrorCode::NoError, "");
     }

@@ -232,6 +232,7 @@ impl Driver {
         let Some(session) = self.phase.session_mut() else { return Ok(()) };
         let Some(lane) = session.lanes.remove(&number) else { return Ok(()) };
         let id = lane.conversation;
+        session.hedging.lane_ended(id);
         let Some(tracked) = self.conversations.get_mut(id) else { return Ok(()) };
         tracked.lane = tracked.next_lane.take();
         let awaits_receipts = tracked.receipts_from.is_some();

@@ -17,6 +17,7 @@ mod clock;
 mod confirming;
 mod control;
 mod flight;
+mod hedging;
 mod inputs;
 mod journal;
 mod lane;
@@ -42,7 +43,7 @@ mod watching;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use fulmar_protocol::{ConversationId, DeviceId, Epoch, ErrorCode, SeqRange, UserId};
+use fulmar_protocol::{ConversationId, DeviceId, Epoch, ErrorCode, LossEstimate, SeqRange, UserId};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -125,6 +126,8 @@ pub(crate) struct Driver {
     confirming: Confirming,
     watching: Watching,
     ephemeral: Ephemeral,
+    /// What is known of the path, over all sessions.
+    loss: LossEstimate,
 }
 
 /// What ended a wait.
@@ -201,6 +204,7 @@ impl Driver {
         self.pump_waiting();
         self.flush_journal();
         self.pump_sends();
+        self.pump_hedges();
         self.pump_confirmations();
         self.pump_watching();
         self.pump_presence();
@@ -236,6 +240,7 @@ impl Driver {
             sends,
             lanes,
             sendable,
+            self.hedges_due(),
             self.closing,
         ]
         .into_iter()

@@ -32,6 +32,9 @@ impl Driver {
 
     /// Stores numbers that changed, of the outbox and of what is on its way into it.
     pub(super) fn store_numbers(&mut self, id: ConversationId, renumbered: &[Renumbered]) {
+        if let Some(session) = self.phase.session_mut() {
+            session.hedging.stop(id);
+        }
         let Some(tracked) = self.conversations.get_mut(id) else { return };
         let mut next = tracked.outbox.next_client_seq();
         let misplaced = tracked.storing.front().is_some_and(|first| first.client_seq != next);

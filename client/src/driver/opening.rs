@@ -92,6 +92,7 @@ impl Driver {
             user: self.user.clone(),
             backlog_entries_max: self.settings.backlog_entries_max,
             client_name: self.settings.client_name.clone(),
+            extensions: self.settings.extensions,
             grease: u32::try_from(self.rng.below(1_000)).unwrap_or(0),
             flight,
             inputs: sender.clone(),

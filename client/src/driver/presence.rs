@@ -44,6 +44,11 @@ impl Ephemeral {
         }
     }
 
+    /// Counts a datagram, if the server would still take one.
+    pub(super) fn may_send_datagram(&mut self, now: Duration) -> bool {
+        self.bucket.take(1, now).is_ok()
+    }
+
     fn next_generation(&mut self) -> Generation {
         self.generation = self.generation.saturating_add(1);
         Generation::new(self.generation)
@@ -135,7 +140,7 @@ impl Driver {
 
     fn send_datagram(&mut self, datagram: &Datagram) {
         let now = self.clock.elapsed(self.now);
-        if self.ephemeral.bucket.take(1, now).is_err() {
+        if !self.ephemeral.may_send_datagram(now) {
             return;
         }
         if let Some(session) = self.phase.session() {
@@ -168,8 +173,7 @@ impl Driver {
             }
             // Readers pass on a server's datagrams only.
             Datagram::PresenceUpdate(_) | Datagram::TypingUpdate(_) | Datagram::HedgedSend(_) => {}
-            // The extension is not in force.
-            Datagram::HedgedEntry(_) => {}
+            Datagram::HedgedEntry(hedged) => self.take_hedged_entry(hedged),
         }
     }
 

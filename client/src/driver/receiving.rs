@@ -42,6 +42,7 @@ impl Driver {
         };
         match frame {
             Frame::Entry(entry) => {
+                session.hedging.check_entry(id, &entry)?;
                 let delivery =
                     receiver.handle_entry(entry.seq).map_err(|error| (error.code(), error.to_string()))?;
                 match delivery {
@@ -58,6 +59,7 @@ impl Driver {
                 }
             },
             Frame::Hole(Hole { range, reason }) => {
+                session.hedging.check_range(id, Some(range))?;
                 let news = receiver.handle_hole(range).map_err(|error| (error.code(), error.to_string()))?;
                 match news {
                     Some(news) => self.name_hole(id, news, reason, &room),
@@ -97,6 +99,7 @@ impl Driver {
         }
         if own.seq <= receiver.had() {
             receiver.handle_entry(own.seq).map_err(violation)?;
+            session.hedging.check_range(id, SeqRange::new(own.seq..=own.seq))?;
             self.seen_again(id, own.seq);
             return Ok(Taken::Whole);
         }
@@ -143,7 +146,7 @@ impl Driver {
         }
     }
 
-    fn deliver(&mut self, id: ConversationId, entry: Entry, from_this_device: bool, room: &Room) {
+    pub(super) fn deliver(&mut self, id: ConversationId, entry: Entry, from_this_device: bool, room: &Room) {
         let content = decode_content(&entry.content);
         self.hand_over(id, entry, content, from_this_device, room);
     }

@@ -96,6 +96,9 @@ impl Driver {
             self.sendable.insert(next);
         }
         let wanted_by_us = ended.is_closing();
+        if code.is_some() {
+            session.hedging.stop(id);
+        }
         self.lane_lost(id);
         if let Some(code) = code.filter(|code| is_final_for_lane(*code)) {
             self.fail_lane(id, code);

@@ -6,10 +6,10 @@ use fulmar_protocol::{ClientSeq, ConversationId, ErrorCode, Frame, SendOpen, Seq
 use tokio::sync::oneshot;
 
 use crate::command::Enqueue;
-use crate::driver::Driver;
 use crate::driver::inputs::SendLaneNumber;
 use crate::driver::journal::Effect;
 use crate::driver::tracked::Storing;
+use crate::driver::{Driver, hedging};
 use crate::error::ClientError;
 use crate::limits;
 use crate::outgoing::{Accepted, Sending};
@@ -186,7 +186,9 @@ impl Driver {
             self.journal.hurry();
         }
         if !frames.is_empty() {
+            let hedged = if session.hedging.is_in_force() { hedging::copies(&frames) } else { Vec::new() };
             session.write_sends(id, frames, sent, now);
+            self.plan_hedges(id, hedged);
         }
     }
 

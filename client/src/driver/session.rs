@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use crate::command::Reply;
 use crate::driver::attempt::Established;
 use crate::driver::confirming::UnderWay;
+use crate::driver::hedging::Hedging;
 use crate::driver::inputs::{self, Gate, Input, Inputs, LaneNumber};
 use crate::driver::lane::Lane;
 use crate::driver::liveness::{Liveness, Traffic};
@@ -62,6 +63,7 @@ pub(super) struct Session {
     pub(super) liveness: Liveness,
     /// When a reader last told something.
     pub(super) heard_at: Instant,
+    pub(super) hedging: Hedging,
 }
 
 impl Session {
@@ -105,6 +107,7 @@ impl Session {
             left: false,
             liveness,
             heard_at: now,
+            hedging: Hedging::new(welcome.extensions),
         }
     }
 

@@ -5,6 +5,7 @@
 mod background;
 mod confirming;
 mod connecting;
+mod hedging;
 mod hostile;
 mod lifetime;
 mod marks_and_presence;

@@ -217,6 +217,10 @@ impl Peer {
 }
 
 pub(crate) fn welcome(epoch: u64, expires_in_ms: u64) -> Frame {
+    welcome_with(epoch, expires_in_ms, Extensions::NONE)
+}
+
+pub(crate) fn welcome_with(epoch: u64, expires_in_ms: u64, extensions: Extensions) -> Frame {
     let now = 1_800_000_000_000;
     Frame::Welcome(Welcome {
         user_id: user("alice"),
@@ -228,7 +232,7 @@ pub(crate) fn welcome(epoch: u64, expires_in_ms: u64) -> Frame {
         body_bytes_max: 65_536,
         group_members_max: 256,
         server: SoftwareName::new("scripted/1"),
-        extensions: Extensions::NONE,
+        extensions,
     })
 }
 

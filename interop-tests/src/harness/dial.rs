@@ -26,6 +26,8 @@ pub struct DialOptions {
     pub lanes_max: u32,
     /// Backlog asked for in `Hello`.
     pub backlog_entries_max: u32,
+    /// Extensions named in `Hello`.
+    pub extensions: Extensions,
 }
 
 impl Default for DialOptions {
@@ -35,6 +37,7 @@ impl Default for DialOptions {
             stream_receive_window: 1024 * 1024,
             lanes_max: u32::try_from(limits::UNIDIRECTIONAL_STREAMS_MAX).unwrap(),
             backlog_entries_max: u32::try_from(limits::BACKLOG_ENTRIES_MAX).unwrap(),
+            extensions: Extensions::NONE,
         }
     }
 }
@@ -109,7 +112,7 @@ impl Dialled {
             device_id,
             backlog_entries_max: self.options.backlog_entries_max,
             client: SoftwareName::new("wire-client/1"),
-            extensions: Extensions::NONE,
+            extensions: self.options.extensions,
             user_id: None,
         })
     }

@@ -1,4 +1,5 @@
 //! One process, no real socket and no real time: everything here runs under tokio's paused clock.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
+mod hedging;
 mod network;

@@ -7,6 +7,7 @@ mod delivery;
 mod early_data;
 mod early_replay;
 mod groups;
+mod hedging;
 mod history;
 mod limits;
 mod lost_hints;

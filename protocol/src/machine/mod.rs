@@ -2,6 +2,11 @@
 //! clock, draws a random number, or waits.
 
 mod cursor_state;
+mod hedge_budget;
+mod hedge_loss;
+mod hedge_order;
+mod hedge_queue;
+mod hedged_entries;
 mod lane_receiver;
 mod latest_wins;
 mod outbox;
@@ -11,6 +16,11 @@ mod sender_window;
 mod token_bucket;
 
 pub use cursor_state::{CursorInvalid, CursorState};
+pub use hedge_budget::HedgeBudget;
+pub use hedge_loss::LossEstimate;
+pub use hedge_order::SendOrder;
+pub use hedge_queue::{HedgeQueue, hedge_delay};
+pub use hedged_entries::{EntryDiffers, HedgedEntries};
 pub use lane_receiver::{Delivery, LaneReceiver, LaneViolation};
 pub use latest_wins::{Applied, LatestWins, TypingState};
 pub use outbox::{Outbox, OutboxFull, OutboxInvalid, OutboxItem, OutboxLimits, Refusal, Renumbered};

@@ -229,6 +229,7 @@ fn limits_in_code() -> Vec<(&'static str, u64)> {
         ("bidirectional_streams_max", limits::BIDIRECTIONAL_STREAMS_MAX),
         ("unidirectional_streams_max", limits::UNIDIRECTIONAL_STREAMS_MAX),
         ("datagrams_per_second_max", limits::DATAGRAMS_PER_SECOND_MAX),
+        ("hedged_frame_bytes_max", limits::HEDGED_FRAME_BYTES_MAX),
     ];
     let times = [
         ("hello_timeout_ms", limits::HELLO_TIMEOUT),
@@ -238,6 +239,8 @@ fn limits_in_code() -> Vec<(&'static str, u64)> {
         ("away_after_goodbye_ms", limits::AWAY_AFTER_GOODBYE),
         ("typing_ttl_ms", limits::TYPING_TTL),
         ("typing_renew_ms", limits::TYPING_RENEW),
+        ("hedge_delay_min_ms", limits::HEDGE_DELAY_MIN),
+        ("hedge_delay_max_ms", limits::HEDGE_DELAY_MAX),
     ];
     let sizes = sizes.into_iter().map(|(name, size)| (name, size as u64));
     sizes.chain(times.into_iter().map(|(name, time)| (name, millis(time)))).collect()

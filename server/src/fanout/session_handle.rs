@@ -309,6 +309,11 @@ impl SessionHandle {
         self.state.lock().sent.get(conversation).map_or(Seq::ZERO, |sent| sent.sent)
     }
 
+    /// Whether the client has confirmed the conversation up to `seq`, of what this session sent.
+    pub(crate) fn is_confirmed(&self, conversation: &ConversationId, seq: Seq) -> bool {
+        self.state.lock().sent.get(conversation).is_none_or(|sent| sent.confirmed >= seq)
+    }
+
     /// Notes that a cursor is durable.
     pub(crate) fn set_confirmed(&self, conversation: ConversationId, seq: Seq) {
         let mut state = self.state.lock();

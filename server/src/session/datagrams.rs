@@ -35,6 +35,7 @@ impl Session {
                 Ok(())
             }
             Ok(Some(Datagram::TypingUpdate(update))) => self.typing(update).await,
+            Ok(Some(Datagram::HedgedSend(hedged))) => self.hedged_send(hedged).await,
             // Only servers send the others.
             Ok(Some(_)) => Err(fulmar_protocol::ErrorCode::DatagramMalformed),
             Ok(None) => Ok(()),

@@ -11,7 +11,7 @@ use std::{
 
 use bytes::BytesMut;
 use fulmar_protocol::{
-    ErrorCode, Extensions, Frame, Generation, Hello, PresenceState, Rate, SoftwareName, TokenBucket, Welcome,
+    ErrorCode, Frame, Generation, Hello, PresenceState, Rate, SoftwareName, TokenBucket, Welcome,
     encode_grease_frame, limits,
 };
 use futures_util::FutureExt as _;
@@ -77,6 +77,7 @@ async fn open(mut opening: Opening) -> Result<(Session, Snapshot), End> {
         typing_generations: HashMap::new(),
         datagram_rate: TokenBucket::new(Rate::per_second(datagrams, 2 * datagrams)),
         watching: Watching::default(),
+        hedging: opening.hedging,
     };
     let beginning = shared.log.snapshot();
     if let Err(code) = session.welcome().await {
@@ -148,7 +149,7 @@ impl Session {
             body_bytes_max: u32::try_from(limits::BODY_BYTES_MAX).unwrap_or(u32::MAX),
             group_members_max: u32::try_from(self.shared.limits.group_members_max).unwrap_or(u32::MAX),
             server: SoftwareName::new(concat!("fulmar/", env!("CARGO_PKG_VERSION"))),
-            extensions: Extensions::NONE,
+            extensions: self.hedging.extensions(),
         });
         self.write_control(&welcome).await?;
         // An extension point that is never used is soon one that cannot be (FUL-VER).

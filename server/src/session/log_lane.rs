@@ -18,10 +18,10 @@ use fulmar_protocol::{
 use quinn::SendStream;
 use tokio::time::{Instant, sleep_until};
 
-use super::{End, read_ahead::ReadAhead};
+use super::{End, hedging::Hedging, read_ahead::ReadAhead};
 use crate::{
     fanout::{LaneSignal, SessionHandle},
-    limits::{LANE_IDLE_TIMEOUT, MARKS_DEBOUNCE},
+    limits::{HEDGED_AFTER_ACCEPT_MAX, LANE_IDLE_TIMEOUT, MARKS_DEBOUNCE},
     log::{Conversation, LaneStart, Log, LogError, StoredEntry},
     metrics::Metrics,
     rows::Member,
@@ -49,6 +49,7 @@ pub(super) struct LogLane {
     id: ConversationId,
     signal: Arc<LaneSignal>,
     metrics: Arc<Metrics>,
+    hedging: Arc<Hedging>,
     backlog: Backlog,
 }
 
@@ -87,6 +88,10 @@ struct Running {
     /// Entries of other users were sent since their marks were.
     others_wrote: bool,
     read_ahead: ReadAhead,
+    /// It began with nothing but the newest entry, or has come as far as the head since: what it brings is live.
+    live: bool,
+    /// Live entries of this write, for which a datagram may be worth its bytes.
+    hedged: Vec<(Seq, Bytes)>,
 }
 
 /// Counts an open lane for as long as it lives, however its task ends.
@@ -112,9 +117,10 @@ impl LogLane {
         id: ConversationId,
         signal: Arc<LaneSignal>,
         metrics: Arc<Metrics>,
+        hedging: Arc<Hedging>,
         backlog: Backlog,
     ) -> Self {
-        Self { log, session, id, signal, metrics, backlog }
+        Self { log, session, id, signal, metrics, hedging, backlog }
     }
 
     /// Runs the lane to its end. A lane that fails ends alone: its session reads on from the cursor.
@@ -165,6 +171,8 @@ impl LogLane {
             read_sent: start.read.seq,
             others_wrote: false,
             read_ahead: ReadAhead::new(),
+            live: start.head_seq <= next,
+            hedged: Vec::new(),
             lane: self,
         };
         running.run(start).await
@@ -300,10 +308,14 @@ impl Running {
             }
             self.lane.session.set_sent(self.lane.id, self.next.previous());
             self.stream.write_all_chunks(&mut chunks).await?;
+            for (seq, frame) in self.hedged.drain(..) {
+                self.lane.hedging.offer(self.lane.session.connection(), self.lane.id, seq, frame);
+            }
             sent_any = true;
         }
         if !self.caught_up {
             self.caught_up = true;
+            self.live = true;
             self.lane.session.caught_up(&self.lane.signal);
             let caught_up = Frame::CaughtUp(CaughtUp { seq: self.next.previous() });
             crate::transport::frames::write(&mut self.stream, &caught_up).await?;
@@ -332,6 +344,10 @@ impl Running {
         self.lane.metrics.entries_delivered.increment(1);
         if let Some(accepted) = entry.accepted.filter(|_| self.caught_up) {
             self.lane.metrics.accept_to_delivered_seconds.record(accepted.elapsed());
+        }
+        let is_new = entry.accepted.is_some_and(|accepted| accepted.elapsed() < HEDGED_AFTER_ACCEPT_MAX);
+        if self.live && is_new && self.lane.hedging.takes(entry.frame.len()) {
+            self.hedged.push((entry.seq, entry.frame.clone()));
         }
         entry.frame
     }

@@ -10,6 +10,7 @@
 
 mod control;
 mod datagrams;
+mod hedging;
 mod hello;
 mod log_lane;
 mod lost_hints;
@@ -94,6 +95,7 @@ pub(crate) struct Session {
     presence_generation: Generation,
     typing_generations: HashMap<ConversationId, Generation>,
     watching: watch::Watching,
+    hedging: Arc<hedging::Hedging>,
 }
 
 /// A conversation that waits for a lane to carry its backlog.
@@ -129,6 +131,10 @@ impl Session {
                 () = self.handle.woken() => self.refill().await,
                 stream = self.handle.connection().accept_bi() => self.accept_stream(stream),
                 datagram = self.handle.connection().read_datagram() => self.accept_datagram(datagram).await,
+                () = self.hedging.due() => {
+                    self.hedging.send_due(&self.handle);
+                    Ok(())
+                }
                 _ = renewal.tick() => self.renew_watch().await,
                 () = tokio::time::sleep_until(look_at) => {
                     look_at = self.next_look();
@@ -186,6 +192,7 @@ impl Session {
             conversation,
             signal,
             Arc::clone(&self.shared.metrics),
+            Arc::clone(&self.hedging),
             log_lane::Backlog { entries_max: self.backlog_entries_max, began_behind },
         );
         self.tasks.spawn(lane.run());
@@ -230,6 +237,7 @@ impl Session {
             sender: Sender { user: identity.user.clone(), device: identity.device, tag: identity.tag },
             unanswered: Arc::clone(&self.unanswered),
             send_lanes: self.send_lanes.clone(),
+            hedging: Arc::clone(&self.hedging),
             send,
             reader: FrameReader::new(receive, FrameDecoder::new()),
         };

@@ -44,6 +44,7 @@ use tokio::{
 
 use super::{
     End, Shared, end_of, end_of_connection,
+    hedging::Hedging,
     requests::{ClientStream, first_frame},
     send_lane::{LaneStream, OpenLanes, SendLane},
 };
@@ -81,6 +82,7 @@ pub(crate) struct Opening {
     pub(super) unanswered: Arc<Semaphore>,
     pub(super) requests: Arc<Semaphore>,
     pub(super) send_lanes: OpenLanes,
+    pub(super) hedging: Arc<Hedging>,
     admission: watch::Sender<Option<Admitted>>,
 }
 
@@ -88,6 +90,7 @@ impl Opening {
     pub(crate) fn new(shared: Arc<Shared>, connection: Connection) -> Self {
         tuning::hold_to_first_flight(&connection);
         Self {
+            hedging: Hedging::new(Arc::clone(&shared.metrics)),
             shared,
             connection,
             control: None,
@@ -202,6 +205,7 @@ impl Opening {
         if hello.user_id.as_ref().is_some_and(|user| *user != identity.user) {
             return Err(ErrorCode::UserMismatch);
         }
+        self.hedging.agree(hello.extensions);
         self.hello = Some((hello, identity));
         Ok(())
     }
@@ -227,6 +231,7 @@ impl Opening {
             sender: Sender { user: identity.user.clone(), device, tag: DeviceTag::of(&device) },
             unanswered: Arc::clone(&self.unanswered),
             send_lanes: Arc::clone(&self.send_lanes),
+            hedging: Arc::clone(&self.hedging),
             send,
             reader: FrameReader::new(receive, FrameDecoder::new()),
         };

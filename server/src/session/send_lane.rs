@@ -19,7 +19,10 @@ use parking_lot::Mutex;
 use quinn::SendStream;
 use tokio::sync::{Semaphore, oneshot};
 
-use super::{End, Shared, end_of};
+use super::{
+    End, Shared, end_of,
+    hedging::{Hedging, OrderedSends},
+};
 use crate::{
     limits::UNANSWERED_BYTES_PER_SESSION_MAX,
     log::{Conversation, LaneState, LogError, PendingSend, SendOutcome, SendRequest, Sender},
@@ -44,6 +47,7 @@ pub(super) struct LaneStream {
     pub(super) sender: Sender,
     pub(super) unanswered: Arc<Semaphore>,
     pub(super) send_lanes: OpenLanes,
+    pub(super) hedging: Arc<Hedging>,
     pub(super) send: SendStream,
     pub(super) reader: FrameReader,
 }
@@ -65,6 +69,8 @@ pub(super) struct SendLane {
     sender: Sender,
     answers: VecDeque<Answer>,
     state: Arc<LaneState>,
+    /// What hedges of the conversation go by; `None` where none are taken.
+    ordered: Option<Arc<OrderedSends>>,
     /// The conversation did not exist when last asked: the first send starts it, and is counted.
     starts_conversation: bool,
 }
@@ -77,12 +83,16 @@ impl SendLane {
         let sender = stream.sender.clone();
         let id = open.conversation_id;
         if open.peer.is_some() && !open.names_its_peer(&sender.user) {
+            if let Some(ordered) = stream.hedging.sends_of(id) {
+                ordered.close();
+            }
             return stream.refuse_lane(ErrorCode::DirectIdMismatch);
         }
         if !stream.send_lanes.lock().insert(id) {
             return stream.refuse_lane(ErrorCode::LaneAlreadyOpen);
         }
         let lanes = Arc::clone(&stream.send_lanes);
+        let ordered = stream.hedging.sends_of(id);
         let head = stream.shared.log.head(&id).await;
         let mut lane = Self {
             conversation: stream.shared.log.conversation(id),
@@ -90,7 +100,8 @@ impl SendLane {
             peer: open.peer,
             sender,
             answers: VecDeque::new(),
-            state: Arc::default(),
+            state: ordered.as_ref().map(|ordered| ordered.lane_state()).unwrap_or_default(),
+            ordered,
             starts_conversation: matches!(head, Ok(None)),
         };
         let result = lane.run().await;
@@ -112,6 +123,9 @@ impl SendLane {
                 frame = self.stream.reader.next(), if open => match frame {
                     Ok(Some(Frame::Send(send))) => {
                         if self.answers.len() >= limits::UNANSWERED_SENDS_MAX {
+                            if let Some(ordered) = &self.ordered {
+                                ordered.close();
+                            }
                             return self.stream.refuse_lane(ErrorCode::TooManyUnanswered);
                         }
                         self.send(send).await;
@@ -131,10 +145,13 @@ impl SendLane {
         let client_seq = send.client_seq;
         let user = &self.sender.user;
         let log = &self.stream.shared.log;
-        if let Err(wait) = self.stream.shared.rates.send(user) {
+        // A hedge was counted; this is its other copy.
+        let hedged = self.ordered.as_ref().is_some_and(|ordered| ordered.pass(client_seq));
+        if !hedged && let Err(wait) = self.stream.shared.rates.send(user) {
             self.refuse(client_seq, ErrorCode::RateLimited, Some(wait));
             return;
         }
+        self.starts_conversation &= !self.ordered.as_ref().is_some_and(|ordered| ordered.is_start_counted());
         // It may have begun since, from the other side.
         if self.starts_conversation && matches!(log.head(&self.conversation.id).await, Ok(Some(_))) {
             self.starts_conversation = false;
@@ -191,6 +208,9 @@ impl SendLane {
     fn put(&self, frame: &Frame, buffer: &mut BytesMut) {
         if let Frame::Refused(refused) = frame {
             self.stream.shared.metrics.error(refused.code);
+            if let Some(ordered) = &self.ordered {
+                ordered.refused(refused.code);
+            }
         }
         frame.encode(buffer);
     }
