@@ -69,6 +69,21 @@ mod tests {
     }
 
     #[test]
+    fn the_cap_is_reached_and_kept_after_many_failures() {
+        let mut rng = Rng::from_seed(11);
+        let mut backoff = Backoff::new();
+        let mut waits = Vec::new();
+        for _ in 0..1_000 {
+            waits.push(backoff.next(&mut rng));
+        }
+        let late = waits.get(20..).unwrap_or_default();
+        assert!(late.iter().any(|wait| *wait > BACKOFF_MAX * 99 / 100), "seed 11: the cap is not reached");
+        let sum: std::time::Duration = late.iter().sum();
+        let mean = sum / u32::try_from(late.len()).unwrap_or(1);
+        assert!(mean > BACKOFF_MAX * 4 / 10 && mean < BACKOFF_MAX * 6 / 10, "seed 11: {mean:?} on average");
+    }
+
+    #[test]
     fn a_success_starts_it_afresh() {
         let mut rng = Rng::from_seed(1);
         let mut backoff = Backoff { failures: 30 };

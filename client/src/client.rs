@@ -16,7 +16,7 @@ use crate::error::ClientError;
 use crate::inbox::InboxItem;
 use crate::outgoing::Accepted;
 use crate::request::{self, Settings};
-use crate::shared::{Identity, Shared};
+use crate::shared::{Identity, Shared, Stance};
 use crate::status::Status;
 
 /// A client of one user on one device.
@@ -165,14 +165,37 @@ impl Client {
         self.shared.ask(|reply| Command::Ping { reply }).await
     }
 
-    /// To be called when the device came to another network (the platform tells the app): a client that waits
-    /// for its next attempt makes it at once, an open connection moves to the new address, or is given up
-    /// within seconds instead of a minute when it cannot.
+    /// To be called when the device came to another network, lost one or got one back (the platform tells the app).
+    /// A client that waits for its next attempt makes it at once, and the wait after that is the shortest again.
+    /// An open connection moves to the new address; when it does not answer within about three round trips, a
+    /// new one is tried beside it, and whichever answers first is used. Harmless to call too often.
     ///
     /// # Errors
     /// When the client is closed.
     pub async fn network_changed(&self) -> Result<(), ClientError> {
         self.shared.command(Command::NetworkChanged).await
+    }
+
+    /// To be called when the app goes into the background. What is in the outbox and what was confirmed has two more
+    /// seconds; then the connection is let go so that it can be resumed, others see the user as away, and nothing
+    /// is sent or received any more: [`Status::Background`] tells when. What is enqueued or marked as read
+    /// after that connects once more, for half a minute at most, and what arrives meanwhile is delivered as usual.
+    /// Requests wait for such a connection, or the foreground.
+    ///
+    /// Takes effect at once, from any thread; there is nothing to wait for or to cancel. Calling it again
+    /// changes nothing, and of several calls the last one counts.
+    pub fn background(&self) {
+        self.stand(Stance::Background);
+    }
+
+    /// To be called when the app comes to the foreground: the client connects at once, or makes sure that the
+    /// connection it still has is alive. A client begins in the foreground. Otherwise as [`Client::background`].
+    pub fn foreground(&self) {
+        self.stand(Stance::Foreground);
+    }
+
+    fn stand(&self, stance: Stance) {
+        self.shared.stance.send_if_modified(|known| std::mem::replace(known, stance) != stance);
     }
 
     /// Stores and sends what was confirmed, says goodbye, and ends. Returns when nothing of the client runs

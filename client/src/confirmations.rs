@@ -4,7 +4,7 @@
 //! Bound: two numbers per conversation that the app was handed entries of, and one waiter per call of
 //! `mark_read` that the app still holds.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use fulmar_protocol::{ConversationId, Seq};
 use parking_lot::Mutex;
@@ -23,7 +23,7 @@ pub(crate) struct Confirmations {
 /// What waits for the driver.
 #[derive(Default)]
 pub(crate) struct Waiting {
-    pub(crate) confirmed: HashMap<ConversationId, Seq>,
+    pub(crate) confirmed: BTreeMap<ConversationId, Seq>,
     pub(crate) reads: Vec<ReadMarkAsked>,
     /// The driver has ended and takes nothing more.
     closed: Option<ClientError>,

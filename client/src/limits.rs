@@ -95,6 +95,26 @@ pub(crate) const CONFIRM_TIMEOUT: Duration = Duration::from_secs(30);
 pub(crate) const CONFIRM_RETRY: Duration = Duration::from_secs(1);
 /// Changes of the state that nobody waits for are written after this at the latest.
 pub(crate) const LAZY_WRITE: Duration = Duration::from_millis(200);
+/// Send lanes in a first flight: what a server permits before Welcome, less the control stream.
+pub(crate) const FLIGHT_LANES_MAX: usize = 15;
+/// Bytes of sends in a first flight. What is beyond goes after Welcome.
+pub(crate) const FLIGHT_BYTES_MAX: usize = 48 * 1_024;
+/// A path that is tried and from which nothing comes for three round trips, but not less than this, is suspect: an
+/// attempt begins beside the session.
+pub(crate) const PATH_SILENT_MIN: Duration = Duration::from_millis(250);
+/// And not more, whatever the round trip is thought to be.
+pub(crate) const PATH_SILENT_MAX: Duration = Duration::from_secs(5);
+/// How often the time until a path is suspect is doubled, when it turned out to be slow, not dead.
+pub(crate) const PATH_PATIENCE_MAX: u32 = 3;
+/// `session_replaced` within this time of an attempt beside the session is this client's own doing.
+pub(crate) const RIVAL_GRACE: Duration = Duration::from_secs(10);
+/// In the background: what is to be sent and confirmed has this long before the connection is let go.
+pub(crate) const BACKGROUND_FLUSH: Duration = Duration::from_secs(2);
+/// In the background: how long the client tries to send what was enqueued there. Then it waits for the next
+/// `enqueue`, for another network, or for the foreground.
+pub(crate) const BACKGROUND_ERRAND: Duration = Duration::from_secs(30);
+/// In the background: the connection is let go when nothing has come for this long.
+pub(crate) const BACKGROUND_QUIET: Duration = Duration::from_millis(200);
 /// How long `close` waits for the server to store the last confirmations.
 pub(crate) const CLOSE_FLUSH: Duration = Duration::from_secs(2);
 /// How long the goodbye may take to leave.
@@ -118,7 +138,15 @@ pub(crate) const SEND_WINDOW_BYTES: u64 = 512 * 1_024;
 pub(crate) const DATAGRAM_RECEIVE_BYTES: usize = 64 * 1_024;
 /// QUIC: bytes of datagrams that wait to be sent; the oldest are dropped.
 pub(crate) const DATAGRAM_SEND_BYTES: usize = 16 * 1_024;
-/// QUIC: a packet at least this often, so that address translation does not forget the path.
+/// Tickets for early data, 8 a server. The oldest of a server, and the oldest server, go.
+pub(crate) const TICKETS_MAX: usize = 64;
+/// Servers' addresses whose round trip is remembered. One more takes the place of another.
+pub(crate) const PATHS_MAX: usize = 32;
+/// QUIC: the round trip that a first loss is judged by is not less, whatever is remembered,
+pub(crate) const INITIAL_RTT_MIN: Duration = Duration::from_millis(50);
+/// nor more.
+pub(crate) const INITIAL_RTT_MAX: Duration = Duration::from_secs(1);
+/// A packet at least this often in the foreground, so that address translation does not forget the path.
 pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(25);
 /// QUIC: nothing from the server for this long ends the connection.
 pub(crate) const IDLE_TIMEOUT: Duration = Duration::from_secs(60);

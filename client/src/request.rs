@@ -62,7 +62,9 @@ impl<'c> Answers<'c> {
             Ok(Some(Frame::Problem(problem))) => Err(refusal(problem)),
             Ok(frame) => Ok(frame),
             Err(ReadError::Reset(code)) => Err(ClientError::refused(code)),
-            Err(ReadError::Lost(error)) => Err(ClientError::ConnectionLost { cause: error.to_string() }),
+            Err(error @ (ReadError::Lost(_) | ReadError::EarlyRefused)) => {
+                Err(ClientError::ConnectionLost { cause: error.to_string() })
+            }
             Err(ReadError::Breach(error)) => Err(self.breach(error.code(), &error.to_string())),
         }
     }

@@ -35,12 +35,20 @@ pub(crate) enum Link {
     Ended(ClientError),
 }
 
+/// Where the app is, as it says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stance {
+    Foreground,
+    Background,
+}
+
 pub(crate) struct Shared {
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) cancel: CancellationToken,
     pub(crate) status: watch::Receiver<Status>,
     pub(crate) link: watch::Receiver<Link>,
     pub(crate) identity: watch::Receiver<Identity>,
+    pub(crate) stance: watch::Sender<Stance>,
     pub(crate) confirmations: Arc<Confirmations>,
     pub(crate) requests: Arc<Semaphore>,
     pub(crate) rng: Mutex<Rng>,

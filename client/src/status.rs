@@ -18,6 +18,9 @@ pub enum Status {
         /// Why there is no session, for people.
         reason: String,
     },
+    /// The app is in the background ([`crate::Client::background`]), everything was sent that could be, and the
+    /// connection was let go. What is enqueued, another network or the foreground brings the next attempt.
+    Background,
     /// There will be no further attempt: the server refused for good, or the local state cannot be used.
     /// What is in the outbox stays there for the next client on the same state.
     Ended {

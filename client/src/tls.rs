@@ -1,4 +1,7 @@
-//! TLS for clients: TLS 1.3 only, ALPN `fulmar/1`, the authorities that the app names, early data off.
+//! TLS for clients: TLS 1.3 only, ALPN `fulmar/1`, the authorities that the app names, early data on.
+//!
+//! Tickets for returning live in memory, as long as the client does, and are used once each. rustls cannot write
+//! them to disk yet (its issue 2287); a store that can would take the place of [`tickets`].
 //!
 //! Absent: the platform's authorities. A messaging service's own authority, or the one public authority it
 //! uses, is the smaller trust; and it keeps certificate stores out of the dependencies.
@@ -8,11 +11,13 @@ use std::sync::Arc;
 use fulmar_protocol::ALPN;
 use quinn::crypto::rustls::QuicClientConfig;
 use rustls::RootCertStore;
+use rustls::client::Resumption;
 use rustls::time_provider::TimeProvider;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
 use crate::error::ClientError;
+use crate::limits::TICKETS_MAX;
 
 /// A configuration that trusts the authorities in `pem`.
 pub(crate) fn client_config(
@@ -35,9 +40,15 @@ pub(crate) fn client_config(
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = vec![ALPN.to_vec()];
-    config.enable_early_data = false;
+    config.enable_early_data = true;
+    config.resumption = tickets();
     let config = QuicClientConfig::try_from(config).map_err(|error| invalid(error.to_string()))?;
     Ok(Arc::new(config))
+}
+
+/// Where a client keeps its tickets. When there are more than `TICKETS_MAX` servers' the oldest go.
+fn tickets() -> Resumption {
+    Resumption::in_memory_sessions(TICKETS_MAX)
 }
 
 #[cfg(test)]

@@ -191,12 +191,8 @@ impl Server {
             leeway: options.config.auth.leeway(),
             reload_failures: metrics.key_set_reload_failures.clone(),
         })?;
-        let tickets = Tickets::new(
-            options.config.limits.tickets_max(),
-            tuning::early_data_settings(),
-            options.clock.clone(),
-            Arc::clone(&metrics),
-        );
+        let (tickets_max, settings) = (options.config.limits.tickets_max(), tuning::early_data_settings());
+        let tickets = Tickets::new(tickets_max, settings, options.clock.clone(), Arc::clone(&metrics));
         let tls_options = tls::TlsOptions {
             certificate: options.credentials.certificate.clone(),
             key: options.credentials.key.clone(),
@@ -241,25 +237,29 @@ impl Server {
             tickets,
             admin_address: admin.as_ref().map_or(options.config.listen.admin, AdminServer::address),
         };
-        server.background.spawn(accept::accept_all(
-            server.endpoint.clone(),
-            Arc::clone(&server.shared),
-            server.stop_accepting.clone(),
-            server.connections.clone(),
+        server.run(admin);
+        Ok(server)
+    }
+
+    /// Starts everything that goes on until the end.
+    fn run(&mut self, admin: Option<AdminServer>) {
+        self.background.spawn(accept::accept_all(
+            self.endpoint.clone(),
+            Arc::clone(&self.shared),
+            self.stop_accepting.clone(),
+            self.connections.clone(),
         ));
         let operations = Operations {
-            shared: Arc::clone(&server.shared),
-            store: server.store.clone(),
-            stop_accepting: server.stop_accepting.clone(),
+            shared: Arc::clone(&self.shared),
+            store: self.store.clone(),
+            stop_accepting: self.stop_accepting.clone(),
         };
         // Until the very end: whoever asks is told that the server is stopping.
         if let Some(admin) = admin {
-            server.background.spawn(admin.serve(Arc::new(operations), CancellationToken::new()));
+            self.background.spawn(admin.serve(Arc::new(operations), CancellationToken::new()));
         }
-        server.background.spawn(sweep(Arc::clone(&server.shared)));
-        let (tickets, store) = (Arc::clone(&server.tickets), server.store.clone());
-        server.background.spawn(async move { tickets.keep(&store).await });
-        Ok(server)
+        self.background.spawn(sweep(Arc::clone(&self.shared)));
+        self.background.spawn(Arc::clone(&self.tickets).keep(self.store.clone()));
     }
 
     /// Where it listens, with the port that the system chose if none was asked for.

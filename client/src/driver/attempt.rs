@@ -1,12 +1,21 @@
-//! One attempt to open a session: token, connection, Hello, Welcome.
+//! One attempt to open a session: token, connection, Hello and the first flight, Welcome.
 //!
-//! Runs as a future that the driver owns and may drop at any point; what was opened is then closed.
+//! Runs as a future that the driver owns and may drop at any point; what was opened is then closed. The tasks of
+//! the first flight's lanes are the attempt's until the session has them, and tell the driver what comes back.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::{Bytes, BytesMut};
 use fulmar_protocol::{
-    DeviceId, ErrorCode, Extensions, Frame, Hello, Retry, SoftwareName, Token, Welcome, encode_grease_frame,
+    ConversationId, DeviceId, ErrorCode, Extensions, Frame, Hello, Retry, SoftwareName, Token, UserId,
+    Welcome, encode_grease_frame,
 };
 use quinn::{Connection, ConnectionError, SendStream};
+use tokio::task::{AbortHandle, JoinSet};
 
+use crate::driver::inputs::{self, Inputs, SendLaneTask};
 use crate::error::ClientError;
 use crate::server::ServerName;
 use crate::token::TokenSource;
@@ -18,10 +27,25 @@ pub(super) struct Attempt {
     pub(super) servers: Vec<ServerName>,
     pub(super) token: TokenSource,
     pub(super) device: DeviceId,
+    /// Whose state it is, where that is known.
+    pub(super) user: Option<UserId>,
     pub(super) backlog_entries_max: u32,
     pub(super) client_name: SoftwareName,
     pub(super) grease: u32,
     pub(super) extensions: Extensions,
+    /// The lanes that begin along with Hello.
+    pub(super) flight: Vec<SendLaneTask>,
+    pub(super) inputs: Inputs,
+    /// Set before anything is written as early data.
+    pub(super) left_early: Arc<AtomicBool>,
+}
+
+/// What was begun on a connection. Dropping it ends the lanes.
+struct Begun {
+    control: SendStream,
+    frames: FrameReader,
+    tasks: JoinSet<()>,
+    lanes: BTreeMap<ConversationId, AbortHandle>,
 }
 
 /// A session that is open.
@@ -30,6 +54,9 @@ pub(super) struct Established {
     pub(super) control: SendStream,
     pub(super) frames: FrameReader,
     pub(super) welcome: Welcome,
+    /// The first flight's lanes, and their tasks.
+    pub(super) tasks: JoinSet<()>,
+    pub(super) lanes: BTreeMap<ConversationId, AbortHandle>,
 }
 
 /// Why a session was not opened, or has ended.
@@ -91,30 +118,59 @@ impl Attempt {
     }
 
     async fn open(self, token: Token) -> Result<Established, Lost> {
-        let connection = crate::transport::dial(&self.endpoints, &self.servers).await.map_err(from_dial)?;
-        let (mut control, answers) =
-            connection.open_bi().await.map_err(|error| Lost::from_connection(&error))?;
+        let hello = self.hello(token);
+        let early = async |connection: Connection| {
+            self.left_early.store(true, Ordering::Relaxed);
+            self.begin(&connection, &hello).await.ok()
+        };
+        let (connection, begun) =
+            crate::transport::dial(&self.endpoints, &self.servers, early).await.map_err(from_dial)?;
+        let begun = match begun {
+            Some(begun) => begun,
+            // Without a ticket nothing was written yet; what was written as early data and not taken is as if it
+            // had not been.
+            None => self.begin(&connection, &hello).await?,
+        };
+        let Begun { control, mut frames, tasks, lanes } = begun;
+        let welcome = first_frame(&connection, &mut frames).await?;
+        Ok(Established { connection, control, frames, welcome, tasks, lanes })
+    }
+
+    fn hello(&self, token: Token) -> Bytes {
         let hello = Hello {
             token,
             device_id: self.device,
             backlog_entries_max: self.backlog_entries_max,
-            client: self.client_name,
+            client: self.client_name.clone(),
             extensions: self.extensions,
-            user_id: None,
+            user_id: self.user.clone(),
         };
-        let mut bytes = bytes::BytesMut::new();
+        let mut bytes = BytesMut::new();
         Frame::Hello(hello).encode(&mut bytes);
         encode_grease_frame(self.grease, b"grease", &mut bytes);
-        let mut frames = FrameReader::new(answers);
-        if let Err(error) = control.write_all(&bytes).await {
+        bytes.freeze()
+    }
+
+    /// Writes Hello, and begins the lanes of the first flight.
+    async fn begin(&self, connection: &Connection, hello: &Bytes) -> Result<Begun, Lost> {
+        let (mut control, answers) =
+            connection.open_bi().await.map_err(|error| Lost::from_connection(&error))?;
+        // Control goes before everything else.
+        let _ = control.set_priority(2);
+        if let Err(error) = control.write_chunk(hello.clone()).await {
             // The server may have closed with its reason already.
             let lost = connection
                 .close_reason()
                 .map_or_else(|| Lost::Passing(error.to_string()), |reason| Lost::from_connection(&reason));
             return Err(lost);
         }
-        let welcome = first_frame(&connection, &mut frames).await?;
-        Ok(Established { connection, control, frames, welcome })
+        let mut tasks = JoinSet::new();
+        let mut lanes = BTreeMap::new();
+        for lane in &self.flight {
+            let task = inputs::run_send_lane(connection.clone(), lane.clone(), self.inputs.clone());
+            lanes.insert(lane.conversation, tasks.spawn(task));
+        }
+        Ok(Begun { control, frames: FrameReader::new(answers), tasks, lanes })
     }
 }
 
@@ -131,7 +187,7 @@ async fn first_frame(connection: &Connection, frames: &mut FrameReader) -> Resul
             Err(Lost::Passing(error.to_string()))
         }
         Err(ReadError::Lost(error)) => Err(Lost::from_connection(&error)),
-        Err(error @ ReadError::Reset(_)) => Err(Lost::Passing(error.to_string())),
+        Err(error @ (ReadError::Reset(_) | ReadError::EarlyRefused)) => Err(Lost::Passing(error.to_string())),
     }
 }
 

@@ -51,6 +51,8 @@ pub(super) struct UnderWay {
     batch: BatchNumber,
     prepared: Prepared,
     sent_at: Instant,
+    /// The connection was closed over it.
+    given_up: bool,
 }
 
 impl Confirming {
@@ -64,6 +66,11 @@ impl Confirming {
         if !self.queue.is_empty() {
             self.due = Some(now);
         }
+    }
+
+    /// Whether somebody waits for a read mark.
+    pub(super) fn is_awaited(&self) -> bool {
+        !self.readers.is_empty()
     }
 
     /// Fails all who wait.
@@ -111,6 +118,7 @@ impl Driver {
         self.confirming.add(conversation, self.now);
         self.confirming.readers.retain(|reader| !reader.reply.is_closed());
         self.confirming.readers.push(Reader { conversation, seq, reply });
+        self.begin_errand();
     }
 
     /// The app has fetched a range that may have been skipped.
@@ -150,7 +158,8 @@ impl Driver {
     pub(super) fn confirm_due(&self) -> Option<Instant> {
         let session = self.phase.session()?;
         match &session.confirm {
-            Some(under_way) => Some(under_way.sent_at + CONFIRM_TIMEOUT),
+            Some(under_way) if !under_way.given_up => Some(under_way.sent_at + CONFIRM_TIMEOUT),
+            Some(_) => None,
             None if self.confirming.preparing => None,
             None => self.confirming.due,
         }
@@ -164,9 +173,10 @@ impl Driver {
 
     /// Makes the next batch when it is time, and gives up on a connection that does not answer one.
     pub(super) fn pump_confirmations(&mut self) {
-        let Some(session) = self.phase.session() else { return };
-        if let Some(under_way) = &session.confirm {
-            if under_way.sent_at + CONFIRM_TIMEOUT <= self.now {
+        let Some(session) = self.phase.session_mut() else { return };
+        if let Some(under_way) = &mut session.confirm {
+            if under_way.sent_at + CONFIRM_TIMEOUT <= self.now && !under_way.given_up {
+                under_way.given_up = true;
                 session.close(ErrorCode::NoError, "a Confirm was not answered");
             }
             return;
@@ -195,7 +205,7 @@ impl Driver {
         self.confirming.preparing = false;
         let Some(session) = self.phase.session_mut() else {
             let batch = BatchNumber::new(0);
-            self.confirm_lost(Some(UnderWay { batch, prepared, sent_at: self.now }));
+            self.confirm_lost(Some(UnderWay { batch, prepared, sent_at: self.now, given_up: false }));
             return;
         };
         session.batches = session.batches.saturating_add(1);
@@ -203,8 +213,9 @@ impl Driver {
         let cursors = prepared.cursors.iter().map(|(id, cursor)| cursor.update(*id)).collect();
         let reads =
             prepared.reads.iter().map(|(id, seq)| ReadMark { conversation_id: *id, seq: *seq }).collect();
+        session.expect_answer(self.now);
         session.control(Frame::Confirm(Confirm { batch, cursors, reads }));
-        session.confirm = Some(UnderWay { batch, prepared, sent_at: self.now });
+        session.confirm = Some(UnderWay { batch, prepared, sent_at: self.now, given_up: false });
     }
 
     /// The server has stored a batch, but for what it named in problems before.

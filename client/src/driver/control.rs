@@ -1,10 +1,9 @@
 //! The control stream: what the server says about the session as a whole, and signs of life.
 
-use fulmar_protocol::{Epoch, ErrorCode, Frame, Ping};
+use fulmar_protocol::{Epoch, ErrorCode, Frame};
 
 use crate::command::Reply;
 use crate::driver::Driver;
-use crate::driver::link::Phase;
 use crate::driver::sending::Breach;
 use crate::error::ClientError;
 use crate::limits;
@@ -52,10 +51,8 @@ impl Driver {
         }
         session.ping_waiters.extend(reply);
         if session.ping.is_none() {
-            session.pings_sent = session.pings_sent.saturating_add(1);
-            let nonce = session.pings_sent;
-            session.ping = Some(nonce);
-            session.control(Frame::Ping(Ping { nonce }));
+            session.expect_answer(self.now);
+            session.send_ping();
         }
     }
 
@@ -69,19 +66,6 @@ impl Driver {
             let _ = waiter.send(Ok(()));
         }
         Ok(())
-    }
-
-    /// New sockets, and a sign of life from the server, or a new connection.
-    pub(super) fn network_changed(&mut self) {
-        self.endpoints.rebind();
-        match &mut self.phase {
-            Phase::Up(session) => {
-                session.probe_until = Some(self.now + limits::PROBE_TIMEOUT);
-                self.ping(None);
-            }
-            Phase::Waiting { retry_at } => *retry_at = self.now,
-            Phase::Connecting(_) | Phase::Ended => {}
-        }
     }
 
     /// The store that the server speaks for. Under another epoch nothing that is known of logs holds.

@@ -4,15 +4,18 @@
 //! A log lane's task takes room for a frame's events before it hands the frame over; that is where an app
 //! that does not read is felt. A task whose driver has gone ends at its next frame.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use fulmar_protocol::{ConversationId, Datagram, ErrorCode, Frame, LaneOpen, Sender, Seq, StreamKind, Token};
 use quinn::{Connection, ConnectionError, RecvStream, SendStream};
 use tokio::sync::{mpsc, watch};
 
+use crate::driver::sending::Breach;
 use crate::error::ClientError;
 use crate::event::{EventRoom, Room};
 use crate::history::HistoryItem;
-use crate::transport::{FrameReader, ReadError};
+use crate::transport::{FrameReader, ReadError, close_for};
 
 /// Which log lane of the session: numbers rise in the order of arrival.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -81,24 +84,46 @@ async fn tell(inputs: &Inputs, input: Input) -> Result<(), Gone> {
     inputs.send(input).await.map_err(|_| Gone)
 }
 
+/// Why a stream's reader stops.
+enum Stop {
+    /// The server broke the protocol.
+    Breach(Breach),
+    /// The stream was in early data that the server did not take: what it carried is written again.
+    Refused,
+}
+
+/// A frame that the server may send on such a stream; its end; or the code that it was reset with, if it was.
+fn checked(
+    read: Result<Option<Frame>, ReadError>,
+    stream: StreamKind,
+) -> Result<Result<Option<Frame>, Option<ErrorCode>>, Stop> {
+    match read {
+        Ok(Some(frame)) if !frame.frame_type().belongs(Sender::Server, stream) => {
+            let cause = format!("{} does not belong on this stream", frame.frame_type());
+            Err(Stop::Breach((ErrorCode::FrameUnexpected, cause)))
+        }
+        Ok(frame) => Ok(Ok(frame)),
+        Err(ReadError::Reset(code)) => Ok(Err(Some(code))),
+        Err(ReadError::Lost(_)) => Ok(Err(None)),
+        Err(ReadError::EarlyRefused) => Err(Stop::Refused),
+        Err(ReadError::Breach(error)) => Err(Stop::Breach((error.code(), error.to_string()))),
+    }
+}
+
 /// Reads the next frame that the server may send on such a stream; tells the driver of a breach.
 async fn next_frame(
     frames: &mut FrameReader,
     stream: StreamKind,
     inputs: &Inputs,
 ) -> Result<Result<Option<Frame>, Option<ErrorCode>>, Gone> {
-    let (code, cause) = match frames.next().await {
-        Ok(Some(frame)) if !frame.frame_type().belongs(Sender::Server, stream) => {
-            let cause = format!("{} does not belong on this stream", frame.frame_type());
-            (ErrorCode::FrameUnexpected, cause)
+    match checked(frames.next().await, stream) {
+        Ok(read) => Ok(read),
+        Err(Stop::Breach((code, cause))) => {
+            tell(inputs, Input::Breach { code, cause }).await?;
+            Err(Gone)
         }
-        Ok(frame) => return Ok(Ok(frame)),
-        Err(ReadError::Reset(code)) => return Ok(Err(Some(code))),
-        Err(ReadError::Lost(_)) => return Ok(Err(None)),
-        Err(ReadError::Breach(error)) => (error.code(), error.to_string()),
-    };
-    tell(inputs, Input::Breach { code, cause }).await?;
-    Err(Gone)
+        Err(Stop::Refused) => Err(Gone),
+    }
 }
 
 /// The control stream, after Welcome.
@@ -219,18 +244,30 @@ pub(super) enum LaneWrite {
     Reset,
 }
 
+/// What is to be written on a lane. Shared, as another task takes over when a first flight is written again.
+pub(super) type Outgoing = Arc<tokio::sync::Mutex<mpsc::Receiver<LaneWrite>>>;
+
+/// A send lane to be run.
+#[derive(Clone)]
+pub(super) struct SendLaneTask {
+    pub(super) conversation: ConversationId,
+    pub(super) number: SendLaneNumber,
+    /// Written before all else.
+    pub(super) first: Bytes,
+    pub(super) outgoing: Outgoing,
+}
+
 /// Runs a send lane: opens its stream, writes what comes, many frames a write, and reads the answers. Ends
 /// when the server has closed its side.
-pub(super) async fn run_send_lane(
-    connection: Connection,
-    conversation: ConversationId,
-    lane: SendLaneNumber,
-    mut outgoing: mpsc::Receiver<LaneWrite>,
-    inputs: Inputs,
-) {
+pub(super) async fn run_send_lane(connection: Connection, lane: SendLaneTask, inputs: Inputs) {
+    let SendLaneTask { conversation, number: lane, first, outgoing } = lane;
     let Ok((mut stream, answers)) = connection.open_bi().await else { return };
     let mut frames = FrameReader::new(answers);
     let write = async {
+        let mut outgoing = outgoing.lock().await;
+        if !first.is_empty() && stream.write_chunk(first).await.is_err() {
+            return;
+        }
         let mut writes = Vec::new();
         while outgoing.recv_many(&mut writes, WRITES_GATHERED_MAX).await > 0 {
             let mut chunks = Vec::with_capacity(writes.len());
@@ -252,10 +289,17 @@ pub(super) async fn run_send_lane(
     };
     let read = async {
         loop {
-            match next_frame(&mut frames, StreamKind::SendLane, &inputs).await? {
-                Ok(Some(frame)) => tell(&inputs, Input::Answer { conversation, lane, frame }).await?,
-                Ok(None) => return Ok(None),
-                Err(code) => return Ok(code),
+            match checked(frames.next().await, StreamKind::SendLane) {
+                Ok(Ok(Some(frame))) => tell(&inputs, Input::Answer { conversation, lane, frame }).await?,
+                Ok(Ok(None)) => return Ok(None),
+                Ok(Err(code)) => return Ok(code),
+                Err(Stop::Breach((code, cause))) => {
+                    // Before Welcome the driver has no hold of the connection.
+                    close_for(&connection, code, &cause);
+                    tell(&inputs, Input::Breach { code, cause }).await?;
+                    return Err(Gone);
+                }
+                Err(Stop::Refused) => return Err(Gone),
             }
         }
     };

@@ -4,7 +4,7 @@
 //! While the writer has much before it the journal gathers on, so that a slow disk makes larger batches, not a
 //! longer queue.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use fulmar_protocol::{ClientSeq, ConversationId, DeviceId, Epoch, Outbox, UserId};
 use tokio::time::Instant;
@@ -33,9 +33,9 @@ pub(super) struct Journal {
     store: Store,
     batch: Batch,
     effects: Vec<Effect>,
-    conversations: HashSet<ConversationId>,
+    conversations: BTreeSet<ConversationId>,
     /// The lowest number without an answer, where one was answered since the last batch.
-    settling: HashMap<ConversationId, ClientSeq>,
+    settling: BTreeMap<ConversationId, ClientSeq>,
     urgent: bool,
     lazy_since: Option<Instant>,
     under_way: VecDeque<(Ticket, Vec<Effect>)>,
@@ -47,8 +47,8 @@ impl Journal {
             store,
             batch: Batch::default(),
             effects: Vec::new(),
-            conversations: HashSet::new(),
-            settling: HashMap::new(),
+            conversations: BTreeSet::new(),
+            settling: BTreeMap::new(),
             urgent: false,
             lazy_since: None,
             under_way: VecDeque::new(),
@@ -143,7 +143,9 @@ impl Journal {
         self.urgent = false;
         self.lazy_since = None;
         let mut effects = std::mem::take(&mut self.effects);
-        effects.extend(self.settling.drain().map(|(id, lowest)| Effect::Settled(id, lowest)));
+        effects.extend(
+            std::mem::take(&mut self.settling).into_iter().map(|(id, lowest)| Effect::Settled(id, lowest)),
+        );
         let ticket = self.store.submit(std::mem::take(&mut self.batch));
         if self.store.is_durable(ticket) {
             return effects;

@@ -4,7 +4,7 @@
 //! overtake each other), and while the content of an entry of this device is fetched. Its reader pauses
 //! then; what was on its way to the driver is kept here, no more than the inputs' queue holds.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use fulmar_protocol::{ClientSeq, ConversationId, Frame, LaneReceiver, Seq};
 use tokio::sync::watch;
@@ -27,7 +27,7 @@ pub(super) struct Lane {
     /// The server has ended it; its held frames are still to be taken.
     pub(super) ended: bool,
     /// Contents fetched for entries of this device.
-    pub(super) fetched: HashMap<Seq, HistoryItem>,
+    pub(super) fetched: BTreeMap<Seq, HistoryItem>,
 }
 
 /// Why a lane's frames are held back.
@@ -49,7 +49,7 @@ impl Lane {
             gate,
             held: VecDeque::new(),
             ended: false,
-            fetched: HashMap::new(),
+            fetched: BTreeMap::new(),
         }
     }
 

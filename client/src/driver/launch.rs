@@ -1,6 +1,6 @@
 //! Putting a client together: the state is read, the channels are made, the driver is spawned.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ use crate::event::{self, Events};
 use crate::limits;
 use crate::request;
 use crate::rng::Rng;
-use crate::shared::{Identity, Link, Shared};
+use crate::shared::{Identity, Link, Shared, Stance};
 use crate::state::{ConversationRow, State, Store, Stored};
 use crate::status::Status;
 use crate::transport::Endpoints;
@@ -47,6 +47,7 @@ pub(crate) fn launch(
     let (link, link_seen) = watch::channel(Link::Down);
     let device = stored.device.unwrap_or_else(|| DeviceId::new(rng.octets()));
     let (identity, identity_seen) = watch::channel(Identity { user: stored.user.clone(), device });
+    let (stance, stance_seen) = watch::channel(Stance::Foreground);
     let confirmations = Arc::new(Confirmations::default());
     let cancel = CancellationToken::new();
     let requests = Arc::new(request::permits());
@@ -64,6 +65,7 @@ pub(crate) fn launch(
         requests: Arc::clone(&requests),
         events,
         told: Told { status, link, identity },
+        stance: stance_seen,
         first_handshake_is_final,
     })?;
     let driver = tokio::spawn(driver.run());
@@ -73,6 +75,7 @@ pub(crate) fn launch(
         status: status_seen,
         link: link_seen,
         identity: identity_seen,
+        stance,
         confirmations,
         requests,
         rng: Mutex::new(requests_rng),
@@ -94,6 +97,7 @@ struct Parts {
     requests: Arc<Semaphore>,
     events: event::EventSender,
     told: Told,
+    stance: watch::Receiver<Stance>,
     first_handshake_is_final: bool,
 }
 
@@ -125,6 +129,10 @@ impl Driver {
             renewing_device: false,
             devices_renewed: 0,
             phase: Phase::Waiting { retry_at: clock.now() },
+            rival: None,
+            rival_at: None,
+            stance: parts.stance,
+            background_until: None,
             backoff: Backoff::new(),
             first_handshake_is_final: parts.first_handshake_is_final,
             first_session_open: false,
@@ -136,7 +144,7 @@ impl Driver {
             outbox_bytes,
             sendable: BTreeSet::new(),
             send_timers: BTreeSet::new(),
-            waiting_for_room: HashSet::new(),
+            waiting_for_room: BTreeSet::new(),
             confirming: Confirming::default(),
             watching: Watching::default(),
             ephemeral: Ephemeral::new(),

@@ -1,17 +1,18 @@
 //! The link to the server: attempts, back-off, the end of sessions, and what is final.
 //!
-//! This layer owns every retry of the connection; nothing below it tries again.
+//! This layer owns every retry of the connection; nothing below it tries again. Beside it: `opening` (attempts),
+//! `rival` (a path that is suspect), `background`, `tokens`.
 
 use std::time::Duration;
 
-use fulmar_protocol::{ErrorCode, Frame, GoAway, Reauthenticate, TimestampMs, Token, Welcome};
-use futures_util::future::BoxFuture;
+use fulmar_protocol::{ErrorCode, GoAway, Welcome};
 use quinn::ConnectionError;
 use tokio::time::Instant;
 
 use crate::driver::Driver;
-use crate::driver::attempt::{Attempt, Established, Lost};
+use crate::driver::attempt::{Established, Lost};
 use crate::driver::inputs::Input;
+use crate::driver::opening::{Opening, OpeningNews};
 use crate::driver::session::Session;
 use crate::error::ClientError;
 use crate::limits;
@@ -21,16 +22,18 @@ pub(super) enum Phase {
     /// Until the next attempt.
     Waiting { retry_at: Instant },
     /// An attempt is under way.
-    Connecting(BoxFuture<'static, Result<Established, Lost>>),
+    Connecting(Box<Opening>),
     /// A session is open.
     Up(Box<Session>),
+    /// The app is in the background, and there is nothing to be sent.
+    Resting,
     /// There will be none.
     Ended,
 }
 
 /// What the link has to say.
 pub(super) enum LinkNews {
-    Attempted(Result<Established, Lost>),
+    Opening(OpeningNews),
     Input(Input),
 }
 
@@ -52,13 +55,13 @@ impl Phase {
     /// Waits for news. Cancel-safe.
     pub(super) async fn next(&mut self) -> LinkNews {
         match self {
-            Self::Connecting(attempt) => LinkNews::Attempted(attempt.await),
+            Self::Connecting(opening) => LinkNews::Opening(opening.next().await),
             Self::Up(session) => match session.inputs.recv().await {
                 Some(input) => LinkNews::Input(input),
                 // The session holds a sender itself.
                 None => std::future::pending().await,
             },
-            Self::Waiting { .. } | Self::Ended => std::future::pending().await,
+            Self::Waiting { .. } | Self::Resting | Self::Ended => std::future::pending().await,
         }
     }
 }
@@ -81,14 +84,7 @@ impl Driver {
                 session.close(ErrorCode::NoError, "no sign of life");
             }
             Phase::Up(session) if session.token_refresh_at.is_some_and(|at| at <= self.now) => {
-                session.token_refresh_at = None;
-                let source = self.settings.token.clone();
-                let sender = session.sender();
-                session.spawn(async move {
-                    let token = source.token().await;
-                    // An error means that the session has ended meanwhile.
-                    let _ = sender.send(Input::Token(token)).await;
-                });
+                session.ask_for_token(self.settings.token.clone());
             }
             _ => {}
         }
@@ -96,41 +92,24 @@ impl Driver {
 
     /// When there is something to do here.
     pub(super) fn link_due(&self) -> Option<Instant> {
+        let looks = self.liveness_due();
         match &self.phase {
             Phase::Waiting { .. } if self.renewing_device => None,
             Phase::Waiting { retry_at } => Some(*retry_at),
             Phase::Up(session) => {
                 let leave_at = session.leave_at.filter(|_| !session.left);
-                [leave_at, session.token_refresh_at, session.probe_until].into_iter().flatten().min()
+                [leave_at, session.token_refresh_at, session.probe_until, looks].into_iter().flatten().min()
             }
-            Phase::Connecting(_) | Phase::Ended => None,
+            Phase::Connecting(_) | Phase::Resting | Phase::Ended => None,
         }
     }
 
     fn attempt(&mut self) {
-        let attempt = Attempt {
-            endpoints: self.endpoints.clone(),
-            servers: self.settings.servers.clone(),
-            token: self.settings.token.clone(),
-            device: self.device,
-            backlog_entries_max: self.settings.backlog_entries_max,
-            client_name: self.settings.client_name.clone(),
-            extensions: self.settings.extensions,
-            grease: u32::try_from(self.rng.below(1_000)).unwrap_or(0),
-        };
         self.told.connecting();
-        self.phase = Phase::Connecting(Box::pin(attempt.run()));
+        self.phase = Phase::Connecting(Box::new(self.open()));
     }
 
-    pub(super) fn handle_attempted(&mut self, outcome: Result<Established, Lost>) {
-        match outcome {
-            Ok(established) => self.open_session(established),
-            Err(lost) => self.lose(lost),
-        }
-    }
-
-    fn open_session(&mut self, established: Established) {
-        let mut established = established;
+    pub(super) fn open_session(&mut self, opening: Opening, mut established: Established) {
         // Nothing that was not asked for is in force.
         established.welcome.extensions = established.welcome.extensions.and(self.settings.extensions);
         let welcome = established.welcome.clone();
@@ -146,7 +125,9 @@ impl Driver {
             self.told.user(&welcome.user_id);
         }
         self.take_epoch(welcome.epoch);
-        let mut session = Session::new(established, self.now);
+        self.endpoints.remember(&established.connection);
+        let carried: Vec<_> = opening.lanes.iter().map(|(id, lane)| (*id, lane.carried)).collect();
+        let mut session = Session::new(opening, established, self.now);
         if self.settings.token.renews() {
             session.plan_token_refresh(self.now, remaining(&welcome));
         }
@@ -155,6 +136,9 @@ impl Driver {
         self.phase = Phase::Up(Box::new(session));
         self.first_session_open = true;
         self.tokens_expired = 0;
+        for (id, carried) in carried {
+            self.adopt_lane(id, carried);
+        }
         self.hedging_after_connect();
         self.confirm_all_unsent();
         self.send_all_unanswered();
@@ -173,17 +157,24 @@ impl Driver {
             leave_at = session.leave_at;
             self.close_down(*session, &lost);
         }
-        tracing::info!(reason = %lost, "offline");
         match &lost {
             Lost::Handshake(error) if self.first_handshake_is_final && !self.first_session_open => {
                 return self.end(error.clone());
             }
             Lost::Closed { code: ErrorCode::TokenExpired, .. } if self.token_may_be_renewed() => {}
+            Lost::Closed { code: ErrorCode::SessionReplaced, .. } if self.replaced_itself() => {}
             Lost::Closed { code, message } if lost.is_final() => {
                 return self.end(ClientError::Ended { code: *code, message: message.clone() });
             }
             _ => {}
         }
+        if let Some(rival) = self.rival.take() {
+            tracing::info!(reason = %lost, "the session is gone, the attempt beside it goes on");
+            self.told.connecting();
+            self.phase = Phase::Connecting(rival);
+            return;
+        }
+        tracing::info!(reason = %lost, "offline");
         // A token that ran out is no failure of the server: the first new one is asked for at once.
         let wait = if self.tokens_expired == 1 { Duration::ZERO } else { self.backoff.next(&mut self.rng) };
         let retry_at = leave_at.unwrap_or(self.now).max(self.now + wait);
@@ -198,7 +189,8 @@ impl Driver {
     }
 
     /// Gives back what was under way in a session that is gone.
-    fn close_down(&mut self, mut session: Session, lost: &Lost) {
+    pub(super) fn close_down(&mut self, mut session: Session, lost: &Lost) {
+        self.endpoints.remember(&session.connection);
         self.confirm_lost(session.confirm.take());
         self.lanes_lost();
         for reply in session.ping_waiters.drain(..) {
@@ -229,6 +221,7 @@ impl Driver {
     /// There will be no further session. Those who wait are told; the state stays as it is.
     pub(super) fn end(&mut self, error: ClientError) {
         tracing::warn!(%error, "ended");
+        self.drop_rival();
         if let Phase::Up(session) = std::mem::replace(&mut self.phase, Phase::Ended) {
             self.close_down(*session, &Lost::Passing(error.to_string()));
         }
@@ -248,42 +241,6 @@ impl Driver {
             // Requests wait for the next session.
             self.told.no_requests();
         }
-    }
-
-    /// The source gave a new token, or failed.
-    pub(super) fn handle_token(&mut self, token: Result<Token, ClientError>) {
-        let retry_at = self.now + self.backoff_within_session();
-        let Some(session) = self.phase.session_mut() else { return };
-        match token {
-            Ok(token) => session.control(Frame::Reauthenticate(Reauthenticate { token })),
-            Err(error) => {
-                tracing::warn!(%error, "no new token yet");
-                session.token_refresh_at = Some(retry_at);
-            }
-        }
-    }
-
-    pub(super) fn handle_reauthenticated(&mut self, expires_at: TimestampMs) {
-        let now = self.now;
-        let Some(session) = self.phase.session_mut() else { return };
-        let elapsed = now.saturating_duration_since(session.opened);
-        let server_time = session.server_time.plus(elapsed);
-        session.plan_token_refresh(now, expires_at.since(server_time));
-    }
-
-    /// The server did not take a new token; the old one holds until it expires.
-    pub(super) fn handle_token_problem(&mut self, code: ErrorCode) {
-        tracing::warn!(%code, "the new token was refused");
-        let retry_at = self.now + self.backoff_within_session();
-        if let Some(session) = self.phase.session_mut()
-            && self.settings.token.renews()
-        {
-            session.token_refresh_at = Some(retry_at);
-        }
-    }
-
-    fn backoff_within_session(&mut self) -> Duration {
-        self.rng.duration(limits::TOKEN_RETRY_MIN, limits::TOKEN_RETRY_MAX)
     }
 }
 

@@ -5,38 +5,46 @@
 //! and no disk can hold up the rest. It owns every task of the client: the session's reader tasks end with
 //! the session, the writer thread with the driver, and the driver with the last handle.
 //!
-//! Files: `link` (attempts, back-off, ends), `control`, `session` (one connection), `inputs` (reader tasks); `sending`,
-//! `send_lane`, `refusals` and `numbering`; `log_lanes`, `lane` and `receiving`; `confirming`, `watching`,
-//! `presence`; `journal` (what is written to the state), `tracked` (one conversation).
+//! Files: `link` (attempts, back-off, ends), `opening` and `attempt` (one attempt), `flight` (what goes along with
+//! it), `liveness` and `rival` (a path that is suspect), `background`, `tokens`; `session` (one connection),
+//! `control`, `inputs` (reader tasks); `sending`, `send_lane`, `refusals` and `numbering`; `log_lanes`, `lane` and
+//! `receiving`; `confirming`, `watching`, `presence`; `journal` (what is written to the state), `tracked` (one
+//! conversation).
 
 mod attempt;
+mod background;
 mod clock;
 mod confirming;
 mod control;
+mod flight;
 mod hedging;
 mod inputs;
 mod journal;
 mod lane;
 mod launch;
 mod link;
+mod liveness;
 mod log_lanes;
 mod numbering;
+mod opening;
 mod presence;
 mod receiving;
 mod recently_sent;
 mod refusals;
+mod rival;
 mod send_lane;
 mod sending;
 mod session;
+mod tokens;
 mod told;
 mod tracked;
 mod watching;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use fulmar_protocol::{ConversationId, DeviceId, Epoch, ErrorCode, LossEstimate, SeqRange, UserId};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -49,6 +57,7 @@ use crate::driver::confirming::Confirming;
 use crate::driver::inputs::Input;
 use crate::driver::journal::{Effect, Journal};
 use crate::driver::link::{LinkNews, Phase};
+use crate::driver::opening::{Opening, OpeningNews, Whose};
 use crate::driver::presence::Ephemeral;
 use crate::driver::recently_sent::RecentlySent;
 use crate::driver::sending::Breach;
@@ -59,6 +68,7 @@ use crate::error::ClientError;
 use crate::event::EventSender;
 use crate::limits;
 use crate::rng::Rng;
+use crate::shared::Stance;
 use crate::transport::Endpoints;
 
 pub(crate) use launch::launch;
@@ -88,6 +98,14 @@ pub(crate) struct Driver {
     devices_renewed: u32,
 
     phase: Phase,
+    /// An attempt beside a session whose path is suspect.
+    rival: Option<Box<Opening>>,
+    /// When the last one began.
+    rival_at: Option<Instant>,
+    /// Where the app says it is.
+    stance: watch::Receiver<Stance>,
+    /// In the background: until when a connection is kept, or tried for.
+    background_until: Option<Instant>,
     backoff: Backoff,
     first_handshake_is_final: bool,
     first_session_open: bool,
@@ -104,7 +122,7 @@ pub(crate) struct Driver {
     /// Conversations that may have something to send.
     sendable: BTreeSet<ConversationId>,
     send_timers: BTreeSet<(Instant, ConversationId)>,
-    waiting_for_room: HashSet<ConversationId>,
+    waiting_for_room: BTreeSet<ConversationId>,
     confirming: Confirming,
     watching: Watching,
     ephemeral: Ephemeral,
@@ -118,8 +136,10 @@ enum Turn {
     Committed(Result<Vec<Effect>, ClientError>),
     Command(Option<Command>),
     Confirmations,
+    Stance,
     Due,
     Link(LinkNews),
+    Rival(OpeningNews),
 }
 
 impl Driver {
@@ -138,8 +158,10 @@ impl Driver {
                 Turn::Committed(Err(error)) => self.end(error),
                 Turn::Command(Some(command)) => self.take_commands(command),
                 Turn::Confirmations => self.take_confirmations(),
+                Turn::Stance => self.take_stance(),
                 Turn::Due => {}
                 Turn::Link(news) => self.take_news(news),
+                Turn::Rival(news) => self.take_opening_news(Whose::Rival, news),
             }
         }
         self.finish().await;
@@ -154,19 +176,30 @@ impl Driver {
             }
         };
         let closing = self.closing.is_some();
+        let rival = async {
+            match &mut self.rival {
+                Some(rival) => rival.next().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             biased;
             () = self.cancel.cancelled() => Turn::Cancelled,
             effects = self.journal.committed() => Turn::Committed(effects),
             command = self.commands.recv(), if !closing => Turn::Command(command),
             () = self.confirmations.changed() => Turn::Confirmations,
-            () = sleep => Turn::Due,
+            Ok(()) = self.stance.changed() => Turn::Stance,
             news = self.phase.next() => Turn::Link(news),
+            news = rival => Turn::Rival(news),
+            // Last, since each turn does what is due anyway: a moment that has passed must not hide the rest.
+            () = sleep => Turn::Due,
         }
     }
 
     /// Does what can be done now.
     fn pump(&mut self) {
+        self.pump_background();
+        self.pump_liveness();
         self.pump_link();
         self.pump_waiting();
         self.flush_journal();
@@ -201,6 +234,7 @@ impl Driver {
         [
             self.journal.due(),
             self.link_due(),
+            self.background_due(),
             self.confirm_due(),
             self.presence_due(),
             sends,
@@ -253,6 +287,7 @@ impl Driver {
             Command::Close => {
                 self.take_confirmations();
                 self.confirming.hurry(self.now);
+                self.drop_rival();
                 self.closing = Some(self.now + limits::CLOSE_FLUSH);
             }
         }
@@ -260,7 +295,7 @@ impl Driver {
 
     fn take_news(&mut self, news: LinkNews) {
         let input = match news {
-            LinkNews::Attempted(outcome) => return self.handle_attempted(outcome),
+            LinkNews::Opening(news) => return self.take_opening_news(Whose::Link, news),
             LinkNews::Input(input) => input,
         };
         self.take_input(input);
@@ -272,6 +307,7 @@ impl Driver {
     }
 
     fn take_input(&mut self, input: Input) {
+        self.told_by_session(&input);
         if let Err((code, cause)) = self.try_input(input) {
             self.breach(code, &cause);
         }
@@ -324,6 +360,7 @@ impl Driver {
             session.close(ErrorCode::NoError, "goodbye");
         }
         self.phase = Phase::Ended;
+        self.rival = None;
         let Self { journal, conversations, endpoints, told, .. } = self;
         let row = |id| conversations.get(id).map(tracked::Tracked::row);
         let goodbye = tokio::time::timeout(limits::GOODBYE, endpoints.wait_idle());

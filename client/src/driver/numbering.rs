@@ -83,9 +83,10 @@ impl Driver {
         }
     }
 
-    /// The server knows this device's numbers for other bodies: the state is an old copy of itself. A new
-    /// device id starts afresh; it is stored before it is used.
-    pub(super) fn renew_device(&mut self) {
+    /// The server knows this device's numbers for other bodies, as the state is an old copy of itself; or numbers
+    /// should change that may have left in early data, and could come again. A new device id starts afresh; it
+    /// is stored before it is used.
+    pub(super) fn renew_device(&mut self, why: &'static str) {
         self.devices_renewed = self.devices_renewed.saturating_add(1);
         if self.devices_renewed > limits::DEVICES_RENEWED_MAX {
             let code = ErrorCode::ClientSeqReused;
@@ -93,16 +94,19 @@ impl Driver {
             return self.end(ClientError::Ended { code, message });
         }
         self.device = DeviceId::new(self.rng.octets());
-        tracing::warn!(device = %self.device, "the state is an old copy: going on as a new device");
+        tracing::warn!(device = %self.device, why, "going on as a new device");
         self.journal.device(self.device);
         self.recently_sent.clear();
         self.renewing_device = true;
+        self.drop_rival();
+        self.drop_connecting();
         let reason = "the device id was replaced".to_owned();
         self.lose(Lost::Passing(reason));
         let ids: Vec<_> = self.conversations.iter_mut().map(|(id, _)| id).collect();
         for id in ids {
             if let Some(tracked) = self.conversations.get_mut(id) {
                 tracked.cursor_unsent = tracked.cursor.is_some();
+                tracked.early_through = None;
             }
             self.renumber(id, ClientSeq::FIRST);
         }

@@ -1,6 +1,6 @@
 //! Presence and typing, by datagram, both ways. Nothing of it is stored, and any of it may be lost.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use fulmar_protocol::limits::{DATAGRAMS_PER_SECOND_MAX, PRESENCE_RENEW, TYPING_RENEW, TYPING_TTL};
@@ -21,12 +21,12 @@ pub(super) struct Ephemeral {
     renew_at: Option<Instant>,
     generation: u64,
     /// Where this user types, and when the server was last told.
-    typing: HashMap<ConversationId, Instant>,
+    typing: BTreeMap<ConversationId, Instant>,
     bucket: TokenBucket,
     others: LatestWins<UserId, (PresenceState, Option<TimestampMs>)>,
     others_typing: TypingState,
     /// Whom the app was told of as typing, and not yet that it ended. No more than `others_typing` holds.
-    shown_typing: HashSet<(ConversationId, UserId)>,
+    shown_typing: BTreeSet<(ConversationId, UserId)>,
 }
 
 impl Ephemeral {
@@ -36,11 +36,11 @@ impl Ephemeral {
             own: None,
             renew_at: None,
             generation: 0,
-            typing: HashMap::new(),
+            typing: BTreeMap::new(),
             bucket: TokenBucket::new(Rate::per_second(rate, rate)),
             others: LatestWins::new(PRESENCES_MAX),
             others_typing: LatestWins::new(PRESENCES_MAX),
-            shown_typing: HashSet::new(),
+            shown_typing: BTreeSet::new(),
         }
     }
 
@@ -61,9 +61,23 @@ impl Driver {
         self.ephemeral.renew_at = Some(self.now);
     }
 
+    /// What is told of this user. In the background: away, whatever the app has set.
+    fn own_presence(&self) -> Option<PresenceState> {
+        if self.is_in_front() { self.ephemeral.own } else { Some(PresenceState::Away) }
+    }
+
+    /// The app is in the foreground again. A session that is still open may have told otherwise.
+    pub(super) fn presence_in_front(&mut self) {
+        self.ephemeral.renew_at = self.ephemeral.own.map(|_| self.now);
+        if self.ephemeral.own.is_none() && self.phase.session().is_some() {
+            let (generation, state) = (self.ephemeral.next_generation(), PresenceState::Online);
+            self.send_datagram(&Datagram::PresenceUpdate(PresenceUpdate { generation, state }));
+        }
+    }
+
     /// A session begins: the server knows nothing of this user's presence, and counts its generations anew.
     pub(super) fn presence_after_connect(&mut self) {
-        self.ephemeral.renew_at = self.ephemeral.own.map(|_| self.now);
+        self.ephemeral.renew_at = self.own_presence().map(|_| self.now);
         let nth = u32::try_from(self.rng.below(1_000)).unwrap_or(0);
         if let Some(session) = self.phase.session() {
             // It means nothing, and keeps servers able to pass over what they do not know.
@@ -171,7 +185,7 @@ impl Driver {
         {
             self.forget_others(Some(now));
         }
-        if let (Some(state), Some(at)) = (self.ephemeral.own, self.ephemeral.renew_at)
+        if let (Some(state), Some(at)) = (self.own_presence(), self.ephemeral.renew_at)
             && at <= self.now
             && self.phase.session().is_some()
         {

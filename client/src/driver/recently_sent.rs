@@ -2,7 +2,7 @@
 //!
 //! Bound: `RECENTLY_SENT_BYTES_MAX`; the oldest are forgotten, and fetched from history when needed.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use fulmar_protocol::{ClientSeq, ConversationId};
@@ -14,7 +14,7 @@ const OVERHEAD_BYTES: usize = 128;
 
 #[derive(Default)]
 pub(super) struct RecentlySent {
-    contents: HashMap<(ConversationId, ClientSeq), Bytes>,
+    contents: BTreeMap<(ConversationId, ClientSeq), Bytes>,
     order: VecDeque<(ConversationId, ClientSeq)>,
     bytes: usize,
 }

@@ -41,14 +41,21 @@ impl Driver {
                 self.align_numbers(id);
                 self.sendable.insert(id);
             }
-            Refusal::DeviceForgotten => return self.renew_device(),
+            Refusal::DeviceForgotten => return self.renew_device("the state is an old copy"),
         }
         self.reset_lane_if_needed(id);
     }
 
     /// A lane is reset when numbers must change, or when the server refuses without end.
-    fn reset_lane_if_needed(&mut self, id: ConversationId) {
+    pub(super) fn reset_lane_if_needed(&mut self, id: ConversationId) {
         let now = self.now;
+        if self.conversations.get(id).is_some_and(|tracked| tracked.outbox.needs_new_lane()) {
+            if self.may_have_left_early(id) {
+                return self.renew_device("numbers may have left in early data");
+            }
+            // It carries the numbers that must change.
+            self.drop_rival();
+        }
         let Some(tracked) = self.conversations.get_mut(id) else { return };
         let endless = tracked.setbacks > limits::REFUSALS_IN_A_ROW_MAX;
         if endless {

@@ -1,5 +1,7 @@
 //! Send lanes: opened when there is something to send, closed when idle, at most `SEND_LANES_MAX` at once.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use fulmar_protocol::limits::UNANSWERED_SENDS_MAX;
 use fulmar_protocol::{ConversationId, Frame};
@@ -8,13 +10,14 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use crate::driver::Driver;
-use crate::driver::inputs::{self, LaneWrite, SendLaneNumber};
+use crate::driver::inputs::{self, LaneWrite, SendLaneNumber, SendLaneTask};
+use crate::driver::opening::EarlyLane;
 use crate::driver::session::Session;
 use crate::limits::{SEND_ANSWER_TIMEOUT, SEND_LANE_CLOSING, SEND_LANE_IDLE, SEND_LANES_MAX};
 
 /// Writes that wait for a lane's stream: each holds a send at least, so there are no more than sends without
 /// an answer; and the reset.
-const LANE_WRITES_MAX: usize = UNANSWERED_SENDS_MAX + 1;
+pub(super) const LANE_WRITES_MAX: usize = UNANSWERED_SENDS_MAX + 1;
 
 /// A send lane as the driver knows it.
 pub(super) struct SendLane {
@@ -26,6 +29,14 @@ pub(super) struct SendLane {
     /// The last send, answer or closing.
     active_at: Instant,
     task: AbortHandle,
+}
+
+impl SendLane {
+    /// A lane of a first flight, which has become the session's.
+    pub(super) fn adopted(early: EarlyLane, task: AbortHandle, now: Instant) -> Self {
+        let EarlyLane { number, outgoing, unanswered, .. } = early;
+        Self { number, outgoing: Some(outgoing), unanswered, active_at: now, task }
+    }
 }
 
 /// What is to be done with a lane.
@@ -86,9 +97,10 @@ impl Session {
         self.send_lanes_opened = self.send_lanes_opened.saturating_add(1);
         let number = SendLaneNumber(self.send_lanes_opened);
         let (outgoing, written) = mpsc::channel(LANE_WRITES_MAX);
-        let connection = self.connection.clone();
-        let sender = self.sender();
-        let task = self.spawn(inputs::run_send_lane(connection, conversation, number, written, sender));
+        let (connection, sender) = (self.connection.clone(), self.sender());
+        let written = Arc::new(tokio::sync::Mutex::new(written));
+        let lane = SendLaneTask { conversation, number, first: Bytes::new(), outgoing: written };
+        let task = self.spawn(inputs::run_send_lane(connection, lane, sender));
         let lane = SendLane { number, outgoing: Some(outgoing), unanswered: 0, active_at: now, task };
         self.send_lanes.insert(conversation, lane);
     }
@@ -108,6 +120,7 @@ impl Session {
 
     /// Writes sends onto a lane, all in one piece.
     pub(super) fn write_sends(&mut self, id: ConversationId, frames: Vec<Frame>, sends: usize, now: Instant) {
+        self.expect_answer(now);
         let bytes: Bytes = self.encode(frames);
         let Some(lane) = self.send_lanes.get_mut(&id) else { return };
         if lane.unanswered == 0 {

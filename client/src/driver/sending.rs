@@ -74,6 +74,11 @@ impl Driver {
     fn store_entry(&mut self, enqueue: Enqueue) {
         let Enqueue { conversation: id, content, reply, .. } = enqueue;
         let tracked = self.conversations.touch(id);
+        if tracked.early_through >= Some(tracked.next_client_seq()) {
+            // A number that was not used up: a copy of the first flight could still bring the other entry.
+            self.renew_device("a number may have left in early data");
+        }
+        let tracked = self.conversations.touch(id);
         let client_seq = tracked.next_client_seq();
         self.outbox_bytes = self.outbox_bytes.saturating_add(content.len());
         self.journal.outbox(id, client_seq, &content);
@@ -100,6 +105,15 @@ impl Driver {
             }
         }
         self.sendable.insert(id);
+        self.begin_errand();
+    }
+
+    /// A lane of the first flight is the session's now, with what it carries.
+    pub(super) fn adopt_lane(&mut self, id: ConversationId, carried: ClientSeq) {
+        if let Some(tracked) = self.conversations.get_mut(id) {
+            tracked.outbox.mark_sent(carried);
+            self.reset_lane_if_needed(id);
+        }
     }
 
     /// A session begins: everything unanswered is sent again.
@@ -224,6 +238,7 @@ impl Driver {
         };
         tracked.backoff.reset();
         tracked.setbacks = 0;
+        self.devices_renewed = 0;
         self.outbox_bytes = self.outbox_bytes.saturating_sub(item.content.len());
         self.journal.answered(id, item.client_seq, &mut tracked.outbox);
         if let Some(waiter) = tracked.waiters.remove(&item.client_seq) {

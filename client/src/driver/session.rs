@@ -1,10 +1,10 @@
 //! One open session: its connection, its tasks, and what is under way on it. Dropping it ends its tasks.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use fulmar_protocol::{ConversationId, ErrorCode, Frame, TimestampMs, Watch};
+use fulmar_protocol::{ConversationId, ErrorCode, Frame, Ping, TimestampMs, Watch, encode_grease_datagram};
 use quinn::{Connection, VarInt};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
@@ -16,6 +16,8 @@ use crate::driver::confirming::UnderWay;
 use crate::driver::hedging::Hedging;
 use crate::driver::inputs::{self, Gate, Input, Inputs, LaneNumber};
 use crate::driver::lane::Lane;
+use crate::driver::liveness::{Liveness, Traffic};
+use crate::driver::opening::Opening;
 use crate::driver::send_lane::SendLane;
 use crate::event::EventRoom;
 use crate::limits;
@@ -33,11 +35,11 @@ pub(super) struct Session {
     /// The server's time when it was opened.
     pub(super) server_time: TimestampMs,
     /// Log lanes by number.
-    pub(super) lanes: HashMap<LaneNumber, Lane>,
+    pub(super) lanes: BTreeMap<LaneNumber, Lane>,
     lanes_opened: u64,
     /// The gates of lanes whose LaneOpen has not come yet.
-    gates: HashMap<LaneNumber, watch::Sender<Gate>>,
-    pub(super) send_lanes: HashMap<ConversationId, SendLane>,
+    gates: BTreeMap<LaneNumber, watch::Sender<Gate>>,
+    pub(super) send_lanes: BTreeMap<ConversationId, SendLane>,
     pub(super) send_lanes_opened: u64,
     /// Conversations that wait for a send lane.
     pub(super) lanes_wanted: VecDeque<ConversationId>,
@@ -57,17 +59,22 @@ pub(super) struct Session {
     pub(super) leave_at: Option<Instant>,
     /// It has been left.
     pub(super) left: bool,
+    /// What is known of the path.
+    pub(super) liveness: Liveness,
+    /// When a reader last told something.
+    pub(super) heard_at: Instant,
     pub(super) hedging: Hedging,
 }
 
 impl Session {
-    pub(super) fn new(established: Established, now: Instant) -> Self {
-        let Established { connection, control, frames, welcome } = established;
-        let (sender, inputs) = mpsc::channel(limits::INPUTS_MAX);
+    /// Begins when Welcome has come. The lanes of the first flight go on as lanes of the session.
+    pub(super) fn new(opening: Opening, established: Established, now: Instant) -> Self {
+        let Established { connection, control, frames, welcome, mut tasks, lanes: mut flight } = established;
+        let Opening { inputs, sender, lanes, .. } = opening;
         let (outgoing, written) = mpsc::channel(limits::CONTROL_FRAMES_MAX);
-        let mut tasks = JoinSet::new();
-        // Control goes before everything else.
-        let _ = control.set_priority(2);
+        let adopt = |(id, early)| Some((id, SendLane::adopted(early, flight.remove(&id)?, now)));
+        let send_lanes: BTreeMap<_, _> = lanes.into_iter().filter_map(adopt).collect();
+        let liveness = Liveness::new(now, Traffic::of(&connection));
         tasks.spawn(inputs::write_control(control, written));
         tasks.spawn(inputs::read_control(frames, sender.clone()));
         tasks.spawn(inputs::watch_connection(connection.clone(), sender.clone()));
@@ -82,11 +89,11 @@ impl Session {
             buffer: BytesMut::new(),
             opened: now,
             server_time: welcome.server_time,
-            lanes: HashMap::new(),
+            lanes: BTreeMap::new(),
             lanes_opened: 0,
-            gates: HashMap::new(),
-            send_lanes: HashMap::new(),
-            send_lanes_opened: 0,
+            gates: BTreeMap::new(),
+            send_lanes,
+            send_lanes_opened: limits::FLIGHT_LANES_MAX.try_into().unwrap_or(u64::MAX),
             lanes_wanted: VecDeque::new(),
             watched: Vec::new(),
             confirm: None,
@@ -98,6 +105,8 @@ impl Session {
             token_refresh_at: None,
             leave_at: None,
             left: false,
+            liveness,
+            heard_at: now,
             hedging: Hedging::new(welcome.extensions),
         }
     }
@@ -108,6 +117,31 @@ impl Session {
             frame.encode(&mut self.buffer);
         }
         self.buffer.split().freeze()
+    }
+
+    /// Something is about to be asked of the server: from now on its silence counts.
+    pub(super) fn expect_answer(&mut self, now: Instant) {
+        if self.liveness.is_out_of_date(now) {
+            self.liveness.look(now, Traffic::of(&self.connection));
+        }
+    }
+
+    /// Sends a packet that means nothing and that QUIC acknowledges, so that nobody on the way forgets the path.
+    pub(super) fn keep_alive(&mut self, now: Instant, nth: u32) {
+        self.expect_answer(now);
+        self.liveness.keep_alive_sent();
+        let bytes = encode_grease_datagram(nth, b"");
+        if self.connection.send_datagram(bytes).is_err() && self.ping.is_none() {
+            self.send_ping();
+        }
+    }
+
+    /// Sends a Ping. Not while one is on its way.
+    pub(super) fn send_ping(&mut self) {
+        self.pings_sent = self.pings_sent.saturating_add(1);
+        let nonce = self.pings_sent;
+        self.ping = Some(nonce);
+        self.control(Frame::Ping(Ping { nonce }));
     }
 
     /// Sends a frame on the control stream. A control stream that takes nothing any more is a dead one.

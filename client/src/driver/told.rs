@@ -18,6 +18,7 @@ pub(super) struct Told {
 
 impl Told {
     pub(super) fn connecting(&self) {
+        self.no_requests();
         self.status(Status::Connecting);
     }
 
@@ -27,7 +28,12 @@ impl Told {
     }
 
     pub(super) fn no_requests(&self) {
-        self.link.send_replace(Link::Down);
+        self.link.send_if_modified(|link| !matches!(std::mem::replace(link, Link::Down), Link::Down));
+    }
+
+    pub(super) fn resting(&self) {
+        self.no_requests();
+        self.status(Status::Background);
     }
 
     pub(super) fn offline(&self, retry_at: Instant, reason: String) {

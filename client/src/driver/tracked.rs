@@ -1,7 +1,7 @@
 //! One conversation as the driver keeps it: what is to be sent, how far the app has the log, and what the
 //! others have.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use fulmar_protocol::{
@@ -32,6 +32,9 @@ pub(super) struct Tracked {
     pub(super) waiting: VecDeque<Enqueue>,
     /// Who waits for an answer.
     pub(super) waiters: BTreeMap<ClientSeq, Reply<Accepted>>,
+    /// Numbers up to here may have left in early data. A copy of that may come to the server at any time, so they
+    /// never stand for another content.
+    pub(super) early_through: Option<ClientSeq>,
     /// New numbers are on their way to the state; nothing is sent until they are there.
     pub(super) renumbering: u32,
     pub(super) backoff: Backoff,
@@ -58,7 +61,7 @@ pub(super) struct Tracked {
 
     /// The newest own message that not everybody is known to have read.
     pub(super) receipts_from: Option<Seq>,
-    marks: HashMap<UserId, (Seq, Seq)>,
+    marks: BTreeMap<UserId, (Seq, Seq)>,
 }
 
 /// An entry on its way to the state.
@@ -81,6 +84,7 @@ impl Tracked {
             storing: VecDeque::new(),
             waiting: VecDeque::new(),
             waiters: BTreeMap::new(),
+            early_through: None,
             renumbering: 0,
             backoff: Backoff::new(),
             setbacks: 0,
@@ -95,13 +99,16 @@ impl Tracked {
             lane: None,
             next_lane: None,
             receipts_from: None,
-            marks: HashMap::new(),
+            marks: BTreeMap::new(),
         }
     }
 
     /// As it was stored.
     pub(super) fn restore(row: ConversationRow, outbox: Outbox) -> Self {
+        // In the process before, perhaps.
+        let early_through = outbox.items().last().map(|item| item.client_seq);
         Self {
+            early_through,
             peer: row.peer,
             had: row.cursor.as_ref().map(CursorState::seq),
             cursor: row.cursor,
@@ -271,7 +278,7 @@ pub(super) fn outbox_limits() -> OutboxLimits {
 /// All conversations.
 #[derive(Default)]
 pub(super) struct Conversations {
-    by_id: HashMap<ConversationId, Box<Tracked>>,
+    by_id: BTreeMap<ConversationId, Box<Tracked>>,
     clock: u64,
 }
 
@@ -286,6 +293,10 @@ impl Conversations {
 
     pub(super) fn len(&self) -> usize {
         self.by_id.len()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (ConversationId, &Tracked)> {
+        self.by_id.iter().map(|(id, tracked)| (*id, tracked.as_ref()))
     }
 
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (ConversationId, &mut Tracked)> {

@@ -1,11 +1,12 @@
 //! Opening a connection: names are looked up anew, and addresses are tried each with a short head start
-//! over the next (RFC 8305 in the small), so that a dead address costs a quarter of a second.
+//! over the next (RFC 8305 in the small), so that a dead address costs a quarter of a second. The address of
+//! the last session goes first; where there is a ticket for its server, what `early` writes goes along at once.
 
 use std::net::SocketAddr;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use quinn::{Connection, ConnectionError};
+use quinn::{Connecting, Connection, ConnectionError};
 
 use crate::error::ClientError;
 use crate::limits::{ADDRESS_HEAD_START, ADDRESSES_MAX};
@@ -47,27 +48,36 @@ impl DialError {
     }
 }
 
-/// The first connection that any of the servers gives. Cancel-safe: attempts under way are dropped.
-pub(crate) async fn dial(endpoints: &Endpoints, servers: &[ServerName]) -> Result<Connection, DialError> {
-    let mut targets = Vec::new();
-    let mut last = None;
-    for server in servers {
-        match look_up(server).await {
-            Ok(addresses) => targets.extend(addresses.into_iter().map(|address| (server.clone(), address))),
-            Err(error) => last = Some(error),
-        }
-    }
-    targets.truncate(ADDRESSES_MAX);
+/// A connection, and what was begun on it in early data, if there was a ticket and the server took it.
+pub(crate) type Dialled<B> = (Connection, Option<B>);
+
+/// The first connection that any of the servers gives, and what `early` began on it. Of all addresses only the
+/// first gets early data, so that it is not sent twice at once. Cancel-safe: attempts under way are dropped.
+pub(crate) async fn dial<B, F>(
+    endpoints: &Endpoints,
+    servers: &[ServerName],
+    early: impl FnOnce(Connection) -> F,
+) -> Result<Dialled<B>, DialError>
+where
+    B: Send,
+    F: Future<Output = Option<B>> + Send,
+{
+    let (targets, mut last) = look_up_all(endpoints, servers).await;
     let mut waiting = targets.into_iter();
+    let mut early = Some(early);
     let mut attempts = FuturesUnordered::new();
     loop {
         if let Some((server, address)) = waiting.next() {
-            match attempt(endpoints, &server, address) {
-                Ok(connecting) => attempts.push(async move {
-                    connecting.await.map_err(|cause| DialError::Connection { server, cause })
-                }),
+            match endpoints.connect(address, &server.host) {
+                Ok(connecting) => {
+                    let early = early.take();
+                    attempts.push(async move {
+                        let dialled = connect(connecting, early).await;
+                        dialled.map_err(|cause| DialError::Connection { server, cause })
+                    });
+                }
                 Err(error) => {
-                    last = Some(error);
+                    last = Some(DialError::Local(error));
                     continue;
                 }
             }
@@ -85,12 +95,54 @@ pub(crate) async fn dial(endpoints: &Endpoints, servers: &[ServerName]) -> Resul
         tokio::select! {
             biased;
             Some(outcome) = attempts.next() => match outcome {
-                Ok(connection) => return Ok(connection),
+                Ok(dialled) => return Ok(dialled),
                 Err(error) => last = Some(prefer(last, error)),
             },
             () = head_start => {}
         }
     }
+}
+
+/// Waits for the end of a handshake. With a ticket, `early` writes while it goes on; when the server does not
+/// take it, nothing of that has reached it.
+async fn connect<B, F>(
+    connecting: Connecting,
+    early: Option<impl FnOnce(Connection) -> F>,
+) -> Result<Dialled<B>, ConnectionError>
+where
+    F: Future<Output = Option<B>>,
+{
+    let Some(early) = early else { return Ok((connecting.await?, None)) };
+    match connecting.into_0rtt() {
+        Ok((connection, taken)) => {
+            let begun = early(connection.clone()).await;
+            let taken = taken.await;
+            match connection.close_reason() {
+                Some(cause) => Err(cause),
+                None => Ok((connection, begun.filter(|_| taken))),
+            }
+        }
+        Err(connecting) => Ok((connecting.await?, None)),
+    }
+}
+
+/// The addresses to be tried, in their order, and the last failure to find one.
+async fn look_up_all(
+    endpoints: &Endpoints,
+    servers: &[ServerName],
+) -> (Vec<(ServerName, SocketAddr)>, Option<DialError>) {
+    let mut targets = Vec::new();
+    let mut last = None;
+    for server in servers {
+        match look_up(server).await {
+            Ok(addresses) => targets.extend(addresses.into_iter().map(|address| (server.clone(), address))),
+            Err(error) => last = Some(error),
+        }
+    }
+    targets.truncate(ADDRESSES_MAX);
+    let known = endpoints.last();
+    targets.sort_by_key(|(_, address)| Some(*address) != known);
+    (targets, last)
 }
 
 /// Of two failures the one that tells more: a handshake that failed over one that was never answered.
@@ -114,16 +166,4 @@ async fn look_up(server: &ServerName) -> Result<Vec<SocketAddr>, DialError> {
         }
         Err(cause) => Err(DialError::Name { server: server.clone(), cause: cause.to_string() }),
     }
-}
-
-fn attempt(
-    endpoints: &Endpoints,
-    server: &ServerName,
-    address: SocketAddr,
-) -> Result<quinn::Connecting, DialError> {
-    let endpoint = endpoints.reaching(address).map_err(DialError::Local)?;
-    endpoint.connect(address, &server.host).map_err(|error| {
-        let (what, expected) = ("the server", format!("a name or address that can be connected to: {error}"));
-        DialError::Local(ClientError::ArgumentInvalid { what, expected })
-    })
 }

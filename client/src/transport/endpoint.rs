@@ -1,12 +1,14 @@
 //! Local sockets: one per address family, opened when first needed and kept, on the wildcard address, so
-//! that a change of network is followed.
+//! that a change of network is followed; and what is remembered of the paths to servers.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use quinn::crypto::rustls::QuicClientConfig;
-use quinn::{ClientConfig, Endpoint, TransportConfig, VarInt};
+use quinn::{ClientConfig, Connecting, Connection, Endpoint, TransportConfig, VarInt};
 
 use crate::environment::Environment;
 use crate::error::ClientError;
@@ -18,6 +20,15 @@ pub(crate) struct Endpoints {
     config: ClientConfig,
     environment: Environment,
     open: Arc<Mutex<Open>>,
+    paths: Arc<Mutex<Paths>>,
+}
+
+/// What is remembered of the paths to servers, as long as the client lives.
+#[derive(Default)]
+struct Paths {
+    /// The address of the last session.
+    last: Option<SocketAddr>,
+    round_trips: BTreeMap<SocketAddr, Duration>,
 }
 
 #[derive(Default)]
@@ -28,13 +39,42 @@ struct Open {
 
 impl Endpoints {
     pub(crate) fn new(tls: Arc<QuicClientConfig>, environment: Environment) -> Self {
-        let mut config = ClientConfig::new(tls);
-        config.transport_config(Arc::new(transport_config()));
-        Self { config, environment, open: Arc::default() }
+        let config = ClientConfig::new(tls);
+        Self { config, environment, open: Arc::default(), paths: Arc::default() }
+    }
+
+    /// Begins a connection.
+    pub(crate) fn connect(&self, remote: SocketAddr, name: &str) -> Result<Connecting, ClientError> {
+        let endpoint = self.reaching(remote)?;
+        let round_trip = self.paths.lock().round_trips.get(&remote).copied();
+        let mut config = self.config.clone();
+        config.transport_config(Arc::new(transport_config(round_trip)));
+        endpoint.connect_with(config, remote, name).map_err(|error| {
+            let (what, expected) =
+                ("the server", format!("a name or address that can be connected to: {error}"));
+            ClientError::ArgumentInvalid { what, expected }
+        })
+    }
+
+    /// Remembers the path of a session, for the next one: its address is tried first, and its round trip is what
+    /// the first loss is judged by.
+    pub(crate) fn remember(&self, connection: &Connection) {
+        let (address, round_trip) = (connection.remote_address(), connection.rtt());
+        let mut paths = self.paths.lock();
+        if paths.round_trips.len() >= limits::PATHS_MAX && !paths.round_trips.contains_key(&address) {
+            paths.round_trips.pop_first();
+        }
+        paths.round_trips.insert(address, round_trip);
+        paths.last = Some(address);
+    }
+
+    /// The address of the last session.
+    pub(crate) fn last(&self) -> Option<SocketAddr> {
+        self.paths.lock().last
     }
 
     /// The endpoint that reaches `remote`.
-    pub(crate) fn reaching(&self, remote: SocketAddr) -> Result<Endpoint, ClientError> {
+    fn reaching(&self, remote: SocketAddr) -> Result<Endpoint, ClientError> {
         let mut open = self.open.lock();
         let slot = match remote {
             SocketAddr::V4(_) => &mut open.v4,
@@ -44,8 +84,7 @@ impl Endpoints {
             return Ok(endpoint.clone());
         }
         let socket = |cause| ClientError::Socket { cause: Arc::new(cause) };
-        let mut endpoint = self.environment.endpoint(remote).map_err(socket)?;
-        endpoint.set_default_client_config(self.config.clone());
+        let endpoint = self.environment.endpoint(remote).map_err(socket)?;
         *slot = Some(endpoint.clone());
         Ok(endpoint)
     }
@@ -78,7 +117,8 @@ impl Endpoints {
     }
 }
 
-fn transport_config() -> TransportConfig {
+/// There is no keep-alive here: the driver sends its own, and looks for its answer.
+fn transport_config(round_trip: Option<Duration>) -> TransportConfig {
     let mut config = TransportConfig::default();
     let streams = u32::try_from(fulmar_protocol::limits::UNIDIRECTIONAL_STREAMS_MAX).unwrap_or(u32::MAX);
     config
@@ -89,7 +129,9 @@ fn transport_config() -> TransportConfig {
         .send_window(limits::SEND_WINDOW_BYTES)
         .datagram_receive_buffer_size(Some(limits::DATAGRAM_RECEIVE_BYTES))
         .datagram_send_buffer_size(limits::DATAGRAM_SEND_BYTES)
-        .keep_alive_interval(Some(limits::KEEP_ALIVE))
         .max_idle_timeout(limits::IDLE_TIMEOUT.try_into().ok());
+    if let Some(round_trip) = round_trip {
+        config.initial_rtt(round_trip.clamp(limits::INITIAL_RTT_MIN, limits::INITIAL_RTT_MAX));
+    }
     config
 }

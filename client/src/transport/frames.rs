@@ -22,6 +22,9 @@ pub(crate) enum ReadError {
     /// The server reset the stream.
     #[error("the stream was reset with {0}")]
     Reset(ErrorCode),
+    /// The server did not take the early data that the stream was opened with: to it there was no stream.
+    #[error("early data was not taken")]
+    EarlyRefused,
     /// The connection is gone.
     #[error("{0}")]
     Lost(quinn::ConnectionError),
@@ -49,6 +52,7 @@ impl FrameReader {
                 }
                 Err(quinn::ReadError::Reset(code)) => return Err(ReadError::Reset(error_code(code))),
                 Err(quinn::ReadError::ConnectionLost(error)) => return Err(ReadError::Lost(error)),
+                Err(quinn::ReadError::ZeroRttRejected) => return Err(ReadError::EarlyRefused),
                 // The remaining causes are of this end's making: the stream was stopped or refused here.
                 Err(_) => return Ok(None),
             }

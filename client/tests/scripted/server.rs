@@ -15,6 +15,8 @@ use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{Connection, Endpoint, RecvStream, SendStream};
 use rustls_pki_types::PrivatePkcs8KeyDer;
 
+use crate::tickets::Tickets;
+
 /// No wait in a test is longer: past it, the promise is broken.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -47,10 +49,21 @@ pub(crate) fn text_of(content: &Bytes) -> String {
 pub(crate) struct Server {
     endpoint: Endpoint,
     pub(crate) ca_pem: String,
+    tickets: Arc<Tickets>,
 }
 
 impl Server {
+    /// A server that takes no early data.
     pub(crate) fn start() -> Self {
+        Self::start_with(0)
+    }
+
+    /// A server that takes early data.
+    pub(crate) fn with_early_data() -> Self {
+        Self::start_with(u32::MAX)
+    }
+
+    fn start_with(early_data_bytes_max: u32) -> Self {
         let key = rcgen::generate_simple_self_signed(vec!["localhost".into(), "127.0.0.1".into()]).unwrap();
         let private = PrivatePkcs8KeyDer::from(key.signing_key.serialize_der());
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -61,10 +74,18 @@ impl Server {
             .with_single_cert(vec![key.cert.der().clone()], private.into())
             .unwrap();
         tls.alpn_protocols = vec![ALPN.to_vec()];
+        tls.max_early_data_size = early_data_bytes_max;
+        let tickets = Arc::new(Tickets::new());
+        tls.session_storage = Arc::<Tickets>::clone(&tickets);
         let tls = QuicServerConfig::try_from(tls).unwrap();
         let config = quinn::ServerConfig::with_crypto(Arc::new(tls));
         let endpoint = Endpoint::server(config, "127.0.0.1:0".parse().unwrap()).unwrap();
-        Self { endpoint, ca_pem: key.cert.pem() }
+        Self { endpoint, ca_pem: key.cert.pem(), tickets }
+    }
+
+    /// Early data is refused from now on, as after the loss of the tickets.
+    pub(crate) fn forget_tickets(&self) {
+        self.tickets.forget();
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -317,6 +338,11 @@ pub(crate) struct Frames {
 impl Frames {
     fn new(stream: RecvStream) -> Self {
         Self { stream, decoder: FrameDecoder::new() }
+    }
+
+    /// Whether the stream began in early data.
+    pub(crate) fn is_early(&self) -> bool {
+        self.stream.is_0rtt()
     }
 
     /// The next frame; `None` when the stream or the connection has ended.

@@ -151,3 +151,40 @@ async fn a_restored_copy_of_a_state_loses_and_repeats_nothing() {
         assert_eq!(bob.message().await, body);
     }
 }
+
+#[tokio::test]
+async fn who_was_in_the_background_misses_nothing() {
+    let town = Town::found().await;
+    let (alice, mut bob) = (town.person("alice").await, town.person("bob").await);
+    alice.send("bob", "1").await;
+    assert_eq!(bob.message().await, "1");
+    bob.client.background();
+    let mut status = bob.client.status();
+    let rests = status.wait_for(|status| matches!(status, fulmar_client::Status::Background));
+    drop(soon("the background", rests).await.unwrap());
+    for n in 2..=10 {
+        alice.send("bob", &n.to_string()).await;
+    }
+    bob.client.foreground();
+    for n in 2..=10 {
+        assert_eq!(bob.message().await, n.to_string());
+    }
+}
+
+#[tokio::test]
+async fn errands_in_the_background_are_sent_once_and_in_order() {
+    let town = Town::found().await;
+    let (alice, mut bob) = (town.person("alice").await, town.person("bob").await);
+    alice.send("bob", "0").await;
+    assert_eq!(bob.message().await, "0");
+    for n in 1..=5 {
+        alice.client.background();
+        let mut status = alice.client.status();
+        let rests = status.wait_for(|status| matches!(status, fulmar_client::Status::Background));
+        drop(soon("the background", rests).await.unwrap());
+        alice.send("bob", &n.to_string()).await;
+        assert_eq!(bob.message().await, n.to_string());
+    }
+    alice.client.foreground();
+    assert_eq!(alice.send("bob", "6").await.get(), 7, "a message is in the log twice, or not at all");
+}

@@ -8,7 +8,7 @@ fn main() {
     let seeds: u64 = args[1].parse().unwrap();
     let minutes: u64 = args[2].parse().unwrap();
     let first: u64 = args.get(3).map_or(1, |s| s.parse().unwrap());
-    if std::env::var("RUST_LOG").is_ok() {}
+    tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::from_default_env()).without_time().with_writer(std::io::stderr).init();
     for seed in first..first + seeds {
         #[allow(clippy::disallowed_methods)]
         let began = Instant::now();
@@ -25,7 +25,7 @@ fn main() {
             report.violation.as_ref().map_or("good".to_owned(), ToString::to_string)
         );
         if report.violation.is_some() {
-            for line in report.last_events.iter().rev().take(60).rev() {
+            for line in report.last_events.iter().rev().take(400).rev() {
                 println!("   {line}");
             }
         }

@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use fulmar_protocol::{DeviceId, Extensions, Frame, Hello, SoftwareName, Token, limits};
 use quinn::crypto::rustls::QuicClientConfig;
-use quinn::{ClientConfig, Connection, Endpoint, EndpointConfig, TokioRuntime, TransportConfig, VarInt};
+use quinn::{
+    ClientConfig, Connecting, Connection, Endpoint, EndpointConfig, TokioRuntime, TransportConfig, VarInt,
+    ZeroRttAccepted,
+};
 
 use super::cable::Cable;
 use super::ends::varint;
@@ -53,25 +56,26 @@ impl Dialled {
         tls: Arc<rustls::ClientConfig>,
         options: DialOptions,
     ) -> Result<Self, ConnectionEnd> {
-        let cable = Cable::bind((Ipv4Addr::LOCALHOST, 0).into()).expect("a UDP socket");
-        let socket = Arc::clone(&cable) as Arc<dyn quinn::AsyncUdpSocket>;
-        let runtime = Arc::new(TokioRuntime);
-        let endpoint =
-            Endpoint::new_with_abstract_socket(EndpointConfig::default(), None, socket, runtime).unwrap();
-        let mut transport = TransportConfig::default();
-        transport
-            .max_concurrent_bidi_streams(VarInt::from_u32(0))
-            .max_concurrent_uni_streams(VarInt::from_u32(options.lanes_max))
-            .receive_window(VarInt::from_u32(options.receive_window))
-            .stream_receive_window(VarInt::from_u32(options.stream_receive_window))
-            .max_idle_timeout(Some(Duration::from_secs(120).try_into().unwrap()))
-            .keep_alive_interval(Some(Duration::from_secs(10)));
-        let crypto = QuicClientConfig::try_from((*tls).clone()).expect("TLS 1.3");
-        let mut config = ClientConfig::new(Arc::new(crypto));
-        config.transport_config(Arc::new(transport));
-        let connecting = endpoint.connect_with(config, server, "localhost").unwrap();
+        let (connecting, cable) = begin(server, &tls, options);
         let connection = within("the handshake", connecting).await?;
         Ok(Self { connection, cable, options })
+    }
+
+    /// Uses a ticket: what is sent from now on is early data until the handshake is complete. The future tells
+    /// then whether the server took it.
+    pub(super) fn connect_early(
+        server: SocketAddr,
+        tls: &Arc<rustls::ClientConfig>,
+        options: DialOptions,
+    ) -> (Self, ZeroRttAccepted) {
+        let (connecting, cable) = begin(server, tls, options);
+        let Ok((connection, accepted)) = connecting.into_0rtt() else { panic!("there is no ticket") };
+        (Self { connection, cable, options }, accepted)
+    }
+
+    /// The connection as QUIC sees it.
+    pub fn quic(&self) -> &Connection {
+        &self.connection
     }
 
     /// Opens a bidirectional stream, as raw as the connection.
@@ -119,6 +123,15 @@ impl Dialled {
         let mut control = WireStream::bidirectional(send, receive);
         let hello = self.hello(token, device_id);
         control.write_bytes(hello.to_bytes()).await;
+        self.welcomed(control, device_id).await
+    }
+
+    /// Waits for `Welcome` on a control stream on which `Hello` was said.
+    pub async fn welcomed(
+        self,
+        mut control: WireStream,
+        device_id: DeviceId,
+    ) -> Result<WireClient, ConnectionEnd> {
         match within("Welcome", control.next()).await {
             Ok(Frame::Welcome(welcome)) => Ok(WireClient::new(self, control, welcome, device_id)),
             Ok(other) => panic!("Welcome comes first, not {other:?}"),
@@ -126,4 +139,24 @@ impl Dialled {
             Err(other) => panic!("the control stream ended: {other:?}"),
         }
     }
+}
+
+fn begin(server: SocketAddr, tls: &rustls::ClientConfig, options: DialOptions) -> (Connecting, Arc<Cable>) {
+    let cable = Cable::bind((Ipv4Addr::LOCALHOST, 0).into()).expect("a UDP socket");
+    let socket = Arc::clone(&cable) as Arc<dyn quinn::AsyncUdpSocket>;
+    let runtime = Arc::new(TokioRuntime);
+    let endpoint =
+        Endpoint::new_with_abstract_socket(EndpointConfig::default(), None, socket, runtime).unwrap();
+    let mut transport = TransportConfig::default();
+    transport
+        .max_concurrent_bidi_streams(VarInt::from_u32(0))
+        .max_concurrent_uni_streams(VarInt::from_u32(options.lanes_max))
+        .receive_window(VarInt::from_u32(options.receive_window))
+        .stream_receive_window(VarInt::from_u32(options.stream_receive_window))
+        .max_idle_timeout(Some(Duration::from_secs(120).try_into().unwrap()))
+        .keep_alive_interval(Some(Duration::from_secs(10)));
+    let crypto = QuicClientConfig::try_from(tls.clone()).expect("TLS 1.3");
+    let mut config = ClientConfig::new(Arc::new(crypto));
+    config.transport_config(Arc::new(transport));
+    (endpoint.connect_with(config, server, "localhost").unwrap(), cable)
 }

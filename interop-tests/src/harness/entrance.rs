@@ -28,7 +28,7 @@ impl Entrance {
     /// To a server with the development credentials in this folder, which are made if they are not there.
     pub fn new(data: &Path, address: SocketAddr, clock: Clock) -> Self {
         let development = Development::create_or_open(data, clock).unwrap();
-        let tls = client_tls(&development.authority());
+        let tls = Arc::new(client_tls([development.authority()]));
         Self { address, development, tls, data: data.to_owned() }
     }
 
@@ -85,15 +85,17 @@ impl Entrance {
     }
 }
 
-/// Trusts one authority and speaks this protocol.
-fn client_tls(authority: &Path) -> Arc<rustls::ClientConfig> {
+/// Trusts these authorities and speaks this protocol.
+pub(super) fn client_tls(authorities: impl IntoIterator<Item = PathBuf>) -> rustls::ClientConfig {
     let mut roots = rustls::RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_file(authority).unwrap()).unwrap();
+    for authority in authorities {
+        roots.add(CertificateDer::from_pem_file(authority).unwrap()).unwrap();
+    }
     let mut tls = rustls::ClientConfig::builder_with_provider(crypto_provider())
         .with_protocol_versions(&[&rustls::version::TLS13])
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
     tls.alpn_protocols = vec![fulmar_protocol::ALPN.to_vec()];
-    Arc::new(tls)
+    tls
 }

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use fulmar_interop_tests::{
-    ConnectionEnd, LogLane, SendLane, Setup, TestServer, WireClient, contents::text, device, direct, within,
-    within_time,
+    ConnectionEnd, LogLane, SendLane, Setup, TestServer, WireClient, contents::text, device, direct, user,
+    within, within_time,
 };
 use fulmar_protocol::{ErrorCode, Extensions, Frame, Hello, Ping, SoftwareName, Token};
 
@@ -216,6 +216,20 @@ async fn fields_that_are_absent_or_unknown_are_no_fault() {
     alice.control.write_bytes(frame(0x05, &unknown)).await;
     assert!(matches!(alice.control.frame().await, Frame::Pong(pong) if pong.nonce == 0));
     assert!(matches!(alice.control.frame().await, Frame::Pong(pong) if pong.nonce == 3));
+}
+
+// FUL-SESS-7, FUL-SESS-35
+#[tokio::test]
+async fn a_hello_with_the_state_of_another_user_is_refused_before_anything_is_done() {
+    let server = TestServer::start().await;
+    let dialled = server.dial().await;
+    let mut control = dialled.open_stream().await;
+    let Frame::Hello(mut hello) = dialled.hello(&server.token("alice"), device("bob", 1)) else { panic!() };
+    hello.user_id = Some(user("bob"));
+    control.write(&Frame::Hello(hello)).await;
+    assert_eq!(dialled.closed().await, ConnectionEnd::Code(ErrorCode::UserMismatch));
+    // The device is still nobody's.
+    server.connect("bob", 1).await.ping().await;
 }
 
 // FUL-FRAME-6, FUL-TRANS-7, FUL-SESS-5

@@ -4,6 +4,8 @@
 mod bad_input;
 mod bad_requests;
 mod delivery;
+mod early_data;
+mod early_replay;
 mod groups;
 mod hedging;
 mod history;

@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use fulmar_interop_tests::{
-    Setup, TestServer, WireClient,
+    FastTime, Setup, TestServer, WireClient,
     contents::{remove, text},
     direct, user, within, within_time,
 };
 use fulmar_protocol::{
     ConversationId, Datagram, ErrorCode, Generation, HistoryPolicy, PresenceState, TypingUpdate,
 };
+
+use fulmar_server::Clock;
 
 use crate::{exchange, fast_clock, groups::founded};
 
@@ -129,6 +131,40 @@ async fn who_is_cut_off_and_comes_back_at_once_was_never_offline() {
     alice.presence(PresenceState::Away);
     let next = bob.next_presence("alice's state", |presence| presence.user == user("alice")).await;
     assert_eq!(next.state, PresenceState::Away);
+}
+
+// FUL-SESS-38, FUL-DGRAM-9, FUL-DGRAM-12
+#[tokio::test]
+async fn who_leaves_for_a_while_is_away_for_a_quarter_of_an_hour_and_then_offline_since_leaving() {
+    let _fast = FastTime::start(Duration::from_millis(250));
+    let clock = Clock::simulated(Clock::system().now());
+    let server = TestServer::start_with(Setup { clock: clock.clone(), ..Setup::default() }).await;
+    let (alice, mut bob) = acquainted(&server, "alice", "bob").await;
+    bob.watch(&[both()]).await;
+    until_state(&bob, "alice", PresenceState::Online).await;
+    alice.close(ErrorCode::Away);
+    until_state(&bob, "alice", PresenceState::Away).await;
+    // Who is back in time was never offline, and the former goodbye does not count any more.
+    let back = server.connect("alice", 1).await;
+    until_state(&bob, "alice", PresenceState::Online).await;
+    let left_at = clock.now();
+    back.close(ErrorCode::Away);
+    until_state(&bob, "alice", PresenceState::Away).await;
+    let offline = within_time(Duration::from_secs(1_000), "alice to be offline", async {
+        loop {
+            if let Datagram::Presence(presence) = bob.next_datagram().await
+                && presence.state != PresenceState::Away
+            {
+                return presence;
+            }
+        }
+    })
+    .await;
+    assert_eq!(offline.state, PresenceState::Offline);
+    let waited = clock.now().since(left_at);
+    assert!((890..=960).contains(&waited.as_secs()), "{waited:?}");
+    let last_seen = offline.last_seen.expect("last seen is known");
+    assert!(last_seen.since(left_at) <= Duration::from_secs(60), "{last_seen:?}, left at {left_at:?}");
 }
 
 // FUL-DGRAM-10, FUL-DGRAM-11

@@ -5,8 +5,7 @@
 //! "nothing" is kept too until its time is over, so that an older datagram that comes late cannot bring back
 //! what has ended.
 
-use std::collections::HashMap;
-use std::hash::Hash;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::id::{ConversationId, Generation, UserId};
@@ -14,7 +13,7 @@ use crate::id::{ConversationId, Generation, UserId};
 /// The latest state for each key.
 #[derive(Clone, Debug)]
 pub struct LatestWins<K, V> {
-    states: HashMap<K, State<V>>,
+    states: BTreeMap<K, State<V>>,
     states_max: usize,
 }
 
@@ -39,11 +38,11 @@ pub enum Applied {
     Stale,
 }
 
-impl<K: Eq + Hash + Clone, V: PartialEq> LatestWins<K, V> {
+impl<K: Ord + Clone, V: PartialEq> LatestWins<K, V> {
     /// An empty map that holds at most `states_max` (at least one).
     #[must_use]
     pub fn new(states_max: usize) -> Self {
-        Self { states: HashMap::new(), states_max: states_max.max(1) }
+        Self { states: BTreeMap::new(), states_max: states_max.max(1) }
     }
 
     /// Takes an update that holds for `ttl` from `now` on.
@@ -74,7 +73,10 @@ impl<K: Eq + Hash + Clone, V: PartialEq> LatestWins<K, V> {
 
     /// Takes out what has ended.
     pub fn expire(&mut self, now: Duration) -> Vec<(K, V)> {
-        self.states.extract_if(|_, state| state.until <= now).map(|(key, state)| (key, state.value)).collect()
+        self.states
+            .extract_if(.., |_, state| state.until <= now)
+            .map(|(key, state)| (key, state.value))
+            .collect()
     }
 
     /// When the next state ends.

@@ -10,6 +10,8 @@
 //! holds); at most [`OutboxLimits`] are kept. Absent: the store that makes it survive a restart, and the
 //! choice of back-off times. Both are the caller's.
 
+mod refusal;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -20,6 +22,8 @@ use crate::frame::{Accepted, Refused, Send};
 use crate::id::ClientSeq;
 use crate::limits;
 
+pub use refusal::Refusal;
+
 /// The sends of one device to one conversation.
 ///
 /// While a lane is open: [`push`](Self::push) and store the item; [`poll_send`](Self::poll_send) until it
@@ -28,6 +32,8 @@ use crate::limits;
 /// is gone, and call [`settle`](Self::settle) when that is durable. When the lane is gone, or
 /// [`needs_new_lane`](Self::needs_new_lane) says that it must go, reset it and call
 /// [`handle_lane_lost`](Self::handle_lane_lost). New numbers are stored before anything is sent under them.
+/// Before a session is open, [`unanswered_sends`](Self::unanswered_sends) may be sent along with its first
+/// frame.
 ///
 /// Otherwise, after a restart, a number could stand for another body, or a send be older than the 64 answers
 /// that the server remembers.
@@ -87,20 +93,6 @@ pub struct OutboxFull {
 pub struct OutboxInvalid {
     /// The number that does not fit.
     pub at: ClientSeq,
-}
-
-/// What a refusal means for the outbox.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// It answers nothing that is unanswered (an answer that came twice).
-    Stale,
-    /// It will be sent again.
-    Again,
-    /// It never will be appended, and is no longer in the outbox.
-    Failed(OutboxItem),
-    /// The server knows the device's numbers for other bodies: the device's state is from a backup. Nothing
-    /// is sent until the caller has made a new device id, connected with it, and called [`Outbox::renumber`].
-    DeviceForgotten,
 }
 
 #[derive(Clone, Debug)]
@@ -193,6 +185,24 @@ impl Outbox {
         }
         item.on_the_wire = true;
         Some(Send { client_seq: item.send.client_seq, content: item.send.content.clone() })
+    }
+
+    /// What a lane that is opened before the session may begin with: everything unanswered as far as the window
+    /// reaches, lowest number first. Marks nothing as sent: [`mark_sent`](Self::mark_sent) does, when the lane
+    /// has become one of the session's.
+    pub fn unanswered_sends(&self, now: Duration) -> impl Iterator<Item = Send> {
+        let window = u64::try_from(limits::UNANSWERED_SENDS_MAX).unwrap_or(u64::MAX);
+        let end = self.settled.get().saturating_add(window);
+        let may_go = self.trouble.is_none() && now >= self.blocked_until;
+        let within = self.items().take_while(move |item| may_go && item.client_seq.get() < end);
+        within.map(|item| Send { client_seq: item.client_seq, content: item.content.clone() })
+    }
+
+    /// The open lane carries everything up to `number` already.
+    pub fn mark_sent(&mut self, number: ClientSeq) {
+        for item in self.items.iter_mut().take_while(|item| item.send.client_seq <= number) {
+            item.on_the_wire = true;
+        }
     }
 
     /// The lowest number without an answer, or the next one.

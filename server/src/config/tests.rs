@@ -84,7 +84,7 @@ fn an_unknown_key_is_refused_by_name() {
         "FILE, line 3 (limits.sends_per_secnd): unknown field `sends_per_secnd`, expected one of \
          `sends_per_second`, `sends_burst`, `conversations_started_per_hour`, `group_members_max`, \
          `stored_bytes_per_user_max`, `sessions_per_user_max`, `devices_per_user_max`, `blocked_users_max`, \
-         `sessions_max`"
+         `sessions_max`, `tickets_max`"
     );
     assert_eq!(
         refusal("\n[limit]\n"),

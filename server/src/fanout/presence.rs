@@ -10,7 +10,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
 };
 
 use fulmar_protocol::{
@@ -91,25 +91,20 @@ pub(crate) struct Presence {
 }
 
 impl Presence {
-    /// A session's own state; `Offline` when it ended with a goodbye, or its client fell silent.
+    /// A session's own state; `Offline` when its client fell silent. Without effect once it said goodbye: whoever
+    /// sweeps over sessions may still hold one that is gone.
     pub(crate) fn set(&self, session: &SessionHandle, state: PresenceState, now: TimestampMs) {
-        let identity = &session.identity;
         let mut all = self.state.lock();
-        if state == PresenceState::Offline {
-            all.remove(&identity.user, &identity.device, identity.number, now);
-            return;
+        if !session.gone.load(Ordering::Relaxed) {
+            all.set(session, state, now);
         }
-        let record = all.users.entry(identity.user.clone()).or_default();
-        if record.devices.get(&identity.device).is_some_and(|known| known.session > identity.number) {
-            // The device has a newer session.
-            return;
-        }
-        if record.devices.is_empty() {
-            record.blocked = HashSet::clone(&session.blocked());
-        }
-        record.devices.insert(identity.device, Device { session: identity.number, state });
-        record.last_seen = Some(now);
-        all.publish(&identity.user);
+    }
+
+    /// The session ended with a goodbye.
+    pub(crate) fn leave_for_good(&self, session: &SessionHandle, now: TimestampMs) {
+        let mut all = self.state.lock();
+        session.gone.store(true, Ordering::Relaxed);
+        all.set(session, PresenceState::Offline, now);
     }
 
     /// The session ended without a goodbye: its device may be back in a moment.
@@ -126,7 +121,6 @@ impl Presence {
 
     /// The session ended, and its client says that it comes back.
     pub(crate) fn leave_for_a_while(&self, session: &SessionHandle, now: TimestampMs) {
-        self.set(session, PresenceState::Away, now);
         let identity = &session.identity;
         let leaving = Leaving {
             at: Instant::now() + AWAY_AFTER_GOODBYE,
@@ -135,6 +129,8 @@ impl Presence {
             session: identity.number,
         };
         let mut all = self.state.lock();
+        session.gone.store(true, Ordering::Relaxed);
+        all.set(session, PresenceState::Away, now);
         all.away.push_back(Away { leaving, left_at: now });
         if all.away.len() > AWAY_DEVICES_MAX {
             all.end_oldest_away();
@@ -203,6 +199,25 @@ impl Presence {
 }
 
 impl State {
+    fn set(&mut self, session: &SessionHandle, state: PresenceState, now: TimestampMs) {
+        let identity = &session.identity;
+        if state == PresenceState::Offline {
+            self.remove(&identity.user, &identity.device, identity.number, now);
+            return;
+        }
+        let record = self.users.entry(identity.user.clone()).or_default();
+        if record.devices.get(&identity.device).is_some_and(|known| known.session > identity.number) {
+            // The device has a newer session.
+            return;
+        }
+        if record.devices.is_empty() {
+            record.blocked = HashSet::clone(&session.blocked());
+        }
+        record.devices.insert(identity.device, Device { session: identity.number, state });
+        record.last_seen = Some(now);
+        self.publish(&identity.user);
+    }
+
     fn remove(&mut self, user: &UserId, device: &DeviceId, session: SessionNumber, now: TimestampMs) {
         let Some(record) = self.users.get_mut(user) else { return };
         if record.devices.get(device).is_none_or(|known| known.session != session) {

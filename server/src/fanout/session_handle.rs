@@ -10,7 +10,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -83,6 +83,8 @@ pub(crate) struct SessionHandle {
     ended: CancellationToken,
     end_code: OnceLock<ErrorCode>,
     finished: CancellationToken,
+    /// Its client said goodbye: what is still told of its presence is out of date. Under the lock of presence.
+    pub(super) gone: AtomicBool,
     datagrams: Mutex<TokenBucket>,
     expires_at_ms: AtomicU64,
     metrics: Arc<Metrics>,
@@ -106,6 +108,7 @@ impl SessionHandle {
             ended: CancellationToken::new(),
             end_code: OnceLock::new(),
             finished: CancellationToken::new(),
+            gone: AtomicBool::new(false),
             datagrams: Mutex::new(TokenBucket::new(Rate::per_second(
                 DATAGRAM_BYTES_PER_SECOND,
                 DATAGRAM_BYTES_BURST,

@@ -128,7 +128,7 @@ pub(crate) async fn append(
         outcomes.push(outcome);
     }
     for (sender, window) in &windows {
-        if let Window::Changed(window) = window {
+        if let Window::Known { window, changed: true } = window {
             transaction.set(&Key::sender(&id, &sender.user, &sender.device), window.encode());
         }
     }
@@ -141,8 +141,11 @@ const REUSED: SendOutcome = SendOutcome::Refused { code: ErrorCode::ClientSeqReu
 enum Window {
     /// The sender has no row and is no member: none is written for strangers.
     Stranger,
-    Unchanged(SenderWindow),
-    Changed(SenderWindow),
+    Known {
+        window: SenderWindow,
+        /// It is to be written: some send of the batch changed it, whatever those after it did.
+        changed: bool,
+    },
 }
 
 async fn send(
@@ -155,25 +158,24 @@ async fn send(
         let row = draft.transaction.get(&Key::sender(&draft.id, &sender.user, &sender.device)).await?;
         let window = match row {
             Some(row) => {
-                Window::Unchanged(SenderWindow::decode(&row).map_err(|_| LogError::malformed_key("sender"))?)
+                let window = SenderWindow::decode(&row);
+                let window = window.map_err(|_| LogError::malformed_key("sender"))?;
+                Window::Known { window, changed: false }
             }
-            None if rules::may_begin(draft, request) => Window::Unchanged(SenderWindow::new()),
+            None if rules::may_begin(draft, request) => {
+                Window::Known { window: SenderWindow::new(), changed: false }
+            }
             None => Window::Stranger,
         };
         windows.insert(sender.clone(), window);
     }
-    let mut window = match windows.remove(sender) {
-        Some(Window::Unchanged(window) | Window::Changed(window)) => window,
-        Some(Window::Stranger) | None => {
-            let code = rules::refusal_of_stranger(draft);
-            return Ok(SendOutcome::Refused { code, expected: None });
-        }
+    let Some(Window::Known { window, changed }) = windows.get_mut(sender) else {
+        let code = rules::refusal_of_stranger(draft);
+        return Ok(SendOutcome::Refused { code, expected: None });
     };
     let before = window.next_expected();
-    let outcome = decide(draft, &mut window, request).await?;
-    let window =
-        if window.next_expected() == before { Window::Unchanged(window) } else { Window::Changed(window) };
-    windows.insert(sender.clone(), window);
+    let outcome = decide(draft, window, request).await?;
+    *changed |= window.next_expected() != before;
     Ok(outcome)
 }
 

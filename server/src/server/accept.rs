@@ -3,9 +3,12 @@
 //! A connection holds its slot from its first packet to its end. One that does not complete its handshake within
 //! `HANDSHAKE_TIMEOUT` gives the slot back then, whatever it sent as early data.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use fulmar_protocol::ErrorCode;
@@ -22,6 +25,9 @@ use crate::{
 
 /// Connections at a time that a stopping server takes to say so; more are refused without a word.
 const TURNED_AWAY_MAX: usize = 64;
+
+/// How long a handshake may still take when the server begins to stop: those who complete it are told so.
+const HANDSHAKE_TIMEOUT_STOPPING: Duration = Duration::from_secs(1);
 
 /// Takes connections until the endpoint closes; from `stop` on only to say that the server is stopping.
 pub(super) async fn accept_all(
@@ -99,8 +105,17 @@ async fn handshake(incoming: Incoming, shared: &Arc<Shared>) -> Option<Opening> 
     // Which succeeds for every incoming connection.
     let (connection, complete) = connecting.into_0rtt().ok()?;
     let mut opening = Opening::new(Arc::clone(shared), connection.clone());
-    let completed = timeout(tuning::HANDSHAKE_TIMEOUT, opening.handshake(complete)).await;
-    if completed != Ok(true) {
+    let stopping = async {
+        shared.draining.cancelled().await;
+        tokio::time::sleep(HANDSHAKE_TIMEOUT_STOPPING).await;
+    };
+    let completed = tokio::select! {
+        biased;
+        completed = opening.handshake(complete) => completed,
+        () = tokio::time::sleep(tuning::HANDSHAKE_TIMEOUT) => false,
+        () = stopping => false,
+    };
+    if !completed {
         tracing::debug!(error = ?connection.close_reason(), "a handshake failed");
         connection.close(varint(ErrorCode::NoError), b"");
         return None;

@@ -129,11 +129,13 @@ async fn register(
 
 impl Session {
     async fn welcome(&mut self) -> Result<(), End> {
-        let connection = self.handle.connection();
+        let connection = self.handle.connection().clone();
         // Nobody knows of a datagram whether it was early data, so what came before this moment does not count.
         while connection.read_datagram().now_or_never().is_some_and(|datagram| datagram.is_ok()) {}
         // Room for a session; what was there before was for a stranger.
-        tuning::admit(connection);
+        tuning::admit(&connection);
+        // The lanes of an early flight may be all the streams there are.
+        self.permit_streams();
         self.control.set_limit(limits::FRAME_PAYLOAD_BYTES_MAX);
         let now = self.shared.log.now();
         self.shared.hub.presence.set(&self.handle, PresenceState::Online, now);

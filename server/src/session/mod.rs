@@ -28,8 +28,7 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use fulmar_protocol::{
-    ConversationId, ErrorCode, Explanation, Frame, FrameDecoder, Generation, GoAway, PresenceState, Seq,
-    TokenBucket, limits,
+    ConversationId, ErrorCode, Explanation, Frame, FrameDecoder, Generation, GoAway, Seq, TokenBucket, limits,
 };
 use quinn::{RecvStream, SendStream};
 use tokio::{sync::Semaphore, task::JoinSet, time::Instant};
@@ -250,11 +249,16 @@ impl Session {
                 None => Ok(()),
             }
         });
+        self.permit_streams();
+        Ok(())
+    }
+
+    /// Permits more streams once there is use for them.
+    fn permit_streams(&mut self) {
         if self.tasks.len() >= tuning::BUSY_STREAMS && !self.streams_admitted {
             self.streams_admitted = true;
             tuning::admit_streams(self.handle.connection());
         }
-        Ok(())
     }
 
     /// Tells the client to come back later, and ends once what is in flight is answered.
@@ -304,7 +308,7 @@ impl Session {
         let presence = &self.shared.hub.presence;
         let now = self.shared.log.now();
         match goodbye(self.handle.connection()) {
-            Some(ErrorCode::NoError) => presence.set(&self.handle, PresenceState::Offline, now),
+            Some(ErrorCode::NoError) => presence.leave_for_good(&self.handle, now),
             Some(ErrorCode::Away) => presence.leave_for_a_while(&self.handle, now),
             _ => presence.leave(&self.handle),
         }

@@ -3,7 +3,7 @@
 //! One task writes, many rows in one transaction, and never more than memory remembers to write. When the store
 //! fails, tickets live as long as the process.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
@@ -64,12 +64,12 @@ impl Tickets {
     }
 
     /// Writes behind until it is dropped.
-    pub(crate) async fn keep(&self, store: &Store) {
+    pub(crate) async fn keep(self: Arc<Self>, store: Store) {
         loop {
             // Runs out at times so that the expired ones go.
             let _ = tokio::time::timeout(EXPIRE_EVERY, self.changed.notified()).await;
             tokio::time::sleep(WRITE_DELAY).await;
-            self.write(store).await;
+            self.write(&store).await;
         }
     }
 

@@ -15,7 +15,7 @@
 //! crash takes with it is the tickets of the last moments (their clients wait for a round trip), and the clearing
 //! of those taken in the last moments. Such a ticket lives again after the restart; but TLS refuses early data
 //! whose ticket says that it is more than a minute older or younger than it is, so that a recorded flight is of use
-//! for that minute only, and what it can do then is written in `session::early`.
+//! for that minute only, and what it can do then is written in `session::opening`.
 //!
 //! Absent: sharing tickets between servers, and stateless tickets, with which early data is refused.
 

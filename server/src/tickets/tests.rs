@@ -127,7 +127,7 @@ fn a_ticket_lasts_a_day() {
     assert_eq!(world.metric("fulmar_tickets"), "1");
 }
 
-// FUL-TRANS-18
+// FUL-TRANS-18, FUL-SEC-12
 #[tokio::test]
 async fn a_ticket_outlives_a_restart_and_is_taken_once_across_it() {
     let world = World::new();

@@ -7,7 +7,7 @@
 //!
 //! Early data (0-RTT) is on where there is a memory for tickets: rustls accepts it only with tickets that are
 //! remembered, each of which counts once, and no older or younger than it says, give or take a minute. What early
-//! data may do is decided by the session (`session::early`), which tickets are still good by `tickets`. Without
+//! data may do is decided by the session (`session::opening`), which tickets are still good by `tickets`. Without
 //! that memory a client that comes back is met as a stranger. Stateless tickets are never given: with them
 //! rustls refuses early data, and they could not be used up.
 //!

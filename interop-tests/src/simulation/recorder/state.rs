@@ -69,6 +69,11 @@ struct Message {
 
 impl State {
     pub(super) fn tell(&mut self, now: Duration, text: String) {
+        tracing::debug!("{:.6} {text}", now.as_secs_f64());
+        if self.violation.is_some() {
+            // What led there is of interest, not what came of it.
+            return;
+        }
         if self.recent.len() >= RECENT_MAX {
             self.recent.pop_front();
         }
@@ -158,7 +163,8 @@ impl State {
             return self.violate(now, Invariant::AcceptedIsNeverLost, what);
         };
         if let Some(id) = seen.message() {
-            self.tell(now, format!("device {device}: handed {seq} of {}, m{}", short(conversation), id.0));
+            let (place, number) = (short(conversation), entry.client_seq);
+            self.tell(now, format!("device {device}: handed {seq} of {place}, m{} (send {number})", id.0));
             self.check_once(now, id, conversation, seq);
         }
         let log = self.logs.entry(conversation).or_default();

@@ -29,6 +29,8 @@ use weather::weather;
 const CALM_MAX: Duration = Duration::from_secs(15 * 60);
 /// How often it is looked.
 const CALM_STEP: Duration = Duration::from_secs(1);
+/// How often in a row nothing may be missing until it is believed.
+const CALM_STEPS_QUIET: u32 = 5;
 
 /// What a storm is made of.
 #[derive(Clone)]
@@ -152,10 +154,11 @@ async fn calm(scene: &Scene) {
     }
     let numbers: Vec<usize> = (0..scene.devices.len()).collect();
     let until = scene.world.now() + CALM_MAX;
-    while scene.world.now() < until && !scene.recorder.is_complete(&numbers) {
+    // What comes last may set off more, and what should not come has the time to come.
+    let mut quiet = 0;
+    while scene.world.now() < until && quiet < CALM_STEPS_QUIET {
         tokio::time::sleep(CALM_STEP).await;
+        quiet = if scene.recorder.is_complete(&numbers) { quiet + 1 } else { 0 };
     }
-    // What should not come has the time to come.
-    tokio::time::sleep(CALM_STEP).await;
     scene.recorder.check_end(&numbers);
 }

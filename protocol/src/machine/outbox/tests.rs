@@ -190,3 +190,21 @@ fn stored_items_out_of_order_are_refused() {
     assert_eq!(restore(vec![item(9)]), Err(OutboxInvalid { at: number(9) }));
     assert_eq!(restore(vec![item(0)]), Err(OutboxInvalid { at: number(0) }));
 }
+
+// FUL-SEND-12
+#[test]
+fn a_first_flight_carries_what_has_no_answer_and_marks_nothing_until_it_is_adopted() {
+    let mut outbox = outbox(100);
+    outbox.handle_accepted(&accepted(2));
+    let flight = |outbox: &Outbox| -> Vec<_> {
+        outbox.unanswered_sends(NOW).map(|send| send.client_seq.get()).collect()
+    };
+    let expected: Vec<_> = std::iter::once(1).chain(3..=64).collect();
+    assert_eq!(flight(&outbox), expected);
+    assert_eq!(flight(&outbox), expected, "looking at it changes nothing");
+    outbox.mark_sent(number(10));
+    assert_eq!(send_all(&mut outbox, NOW), (11..=64).collect::<Vec<_>>());
+    let limited = Refused { retry_after: Some(BACK_OFF), ..refused(1, ErrorCode::RateLimited) };
+    outbox.handle_refused(&limited, NOW, BACK_OFF);
+    assert_eq!(flight(&outbox), [], "it waits its time");
+}

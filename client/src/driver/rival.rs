@@ -1,0 +1,123 @@
+//! When the path of a session is suspect: an attempt begins beside it, with the sends that have no answer, and
+//! whichever answers first wins. One at a time; when it fails, the session is given up, as its server was silent
+//! all the time.
+
+use tokio::time::Instant;
+
+use crate::driver::Driver;
+use crate::driver::attempt::{Established, Lost};
+use crate::driver::inputs::Input;
+use crate::driver::link::Phase;
+use crate::driver::liveness::Traffic;
+use crate::driver::opening::Opening;
+use crate::driver::session::Session;
+use crate::limits;
+
+impl Driver {
+    /// Whether the server owes an answer.
+    fn awaits_server(&self, session: &Session) -> bool {
+        let requests = self.requests.available_permits() < limits::REQUESTS_MAX;
+        requests || session.ping.is_some() || session.awaits_answers()
+    }
+
+    /// When to look at the path.
+    pub(super) fn liveness_due(&self) -> Option<Instant> {
+        let session = self.phase.session().filter(|session| session.leave_at.is_none())?;
+        session.liveness.next_look(self.awaits_server(session), self.is_in_front())
+    }
+
+    /// Looks at the path when it is time, and draws the consequences.
+    pub(super) fn pump_liveness(&mut self) {
+        if self.liveness_due().is_none_or(|at| at > self.now) {
+            return;
+        }
+        let (now, nth, in_front) = (self.now, self.rng.below(1_000), self.is_in_front());
+        let Some(session) = self.phase.session_mut() else { return };
+        if session.liveness.look(now, Traffic::of(&session.connection)) {
+            return self.old_path_answered();
+        }
+        if in_front && session.liveness.wants_keep_alive(now) {
+            session.keep_alive(now, u32::try_from(nth).unwrap_or(0));
+        }
+        let Some(since) = session.liveness.suspect_since() else { return };
+        if now >= since + limits::ATTEMPT_TIMEOUT && self.rival.is_none() {
+            session.close(fulmar_protocol::ErrorCode::NoError, "no sign of life");
+            self.lose(Lost::Passing("no sign of life".to_owned()));
+        } else if since == now && self.rival.is_none() && self.closing.is_none() {
+            tracing::info!("the path is silent: a connection is tried beside it");
+            self.rival_at = Some(now);
+            self.rival = Some(Box::new(self.open()));
+        }
+    }
+
+    /// A frame came on the session beside which there is a rival.
+    pub(super) fn told_by_session(&mut self, input: &Input) {
+        let now = self.now;
+        let Some(session) = self.phase.session_mut() else { return };
+        session.liveness.told(now);
+        session.heard_at = now;
+        // What lanes tell may have waited for the app; these come as they arrive.
+        let just_came = matches!(input, Input::Control(_) | Input::Answer { .. } | Input::Datagram(_));
+        if just_came && self.rival.is_some() {
+            self.old_path_answered();
+        }
+    }
+
+    fn old_path_answered(&mut self) {
+        if !self.drop_rival() {
+            return;
+        }
+        tracing::info!("the path was only slow");
+        let now = self.now;
+        if let Some(session) = self.phase.session_mut() {
+            session.liveness.look(now, Traffic::of(&session.connection));
+            session.liveness.be_patient();
+        }
+    }
+
+    /// The rival has its Welcome: it is the session now. What the old one had under way goes again.
+    pub(super) fn rival_won(&mut self, opening: Opening, established: Established) {
+        let old = std::mem::replace(&mut self.phase, Phase::Waiting { retry_at: self.now });
+        if let Phase::Up(old) = old {
+            tracing::info!("the connection beside the session takes its place");
+            self.close_down(*old, &Lost::Passing("another connection took its place".to_owned()));
+        }
+        self.open_session(opening, established);
+    }
+
+    /// Whether `session_replaced` is this client's own doing: the server took a rival for the session.
+    pub(super) fn replaced_itself(&self) -> bool {
+        self.rival_at.is_some_and(|at| self.now < at + limits::RIVAL_GRACE)
+    }
+
+    /// New sockets. A session has to answer, or it gets a rival; an attempt begins anew, as what it sent left
+    /// by the other network; and nobody waits any longer.
+    pub(super) fn network_changed(&mut self) {
+        self.endpoints.rebind();
+        self.backoff.reset();
+        self.drop_rival();
+        let now = self.now;
+        match &mut self.phase {
+            Phase::Up(session) => {
+                session.liveness.start_afresh(now, Traffic::of(&session.connection));
+                self.probe();
+            }
+            Phase::Waiting { retry_at } => *retry_at = now,
+            Phase::Connecting(_) => {
+                self.drop_connecting();
+                self.phase = Phase::Waiting { retry_at: now };
+            }
+            Phase::Resting if self.outbox_bytes > 0 => self.begin_errand(),
+            Phase::Resting | Phase::Ended => {}
+        }
+    }
+
+    /// Asks for a sign of life.
+    pub(super) fn probe(&mut self) {
+        let until = self.now + limits::PROBE_TIMEOUT;
+        if let Some(session) = self.phase.session_mut() {
+            session.probe_until = Some(until);
+            self.ping(None);
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! The first flight: what goes along with Hello, and what becomes of it.
+
+use fulmar_client::{ErrorCode, Event, Status};
+
+use crate::server::{Peer, Server, next_event, refused, soon, text, text_of, user};
+
+/// A connection that ends with a send without an answer.
+async fn cut(peer: &Peer) {
+    peer.send_lane().await.next().await;
+    peer.connection.close(quinn::VarInt::from_u32(ErrorCode::Internal.code()), b"cut");
+}
+
+// FUL-SESS-35
+#[tokio::test]
+async fn hello_names_the_user_once_it_is_known() {
+    let server = Server::start();
+    let (_client, _events, peer) = server.connected().await;
+    assert_eq!(peer.hello.user_id, None);
+    peer.connection.close(quinn::VarInt::from_u32(ErrorCode::Internal.code()), b"cut");
+    assert_eq!(server.greeted().await.hello.user_id, Some(user("alice")));
+}
+
+#[tokio::test]
+async fn a_returning_client_sends_in_its_first_flight_and_takes_answers_before_welcome() {
+    let server = Server::with_early_data();
+    let (client, _events, peer) = server.connected().await;
+    let bob = client.direct(&user("bob")).unwrap();
+    let one = bob.enqueue(text("one")).await.unwrap();
+    cut(&peer).await;
+    let mut again = server.greeted().await;
+    assert!(again.frames.is_early(), "Hello is not early data");
+    let mut lane = again.send_lane().await;
+    assert!(lane.frames.is_early(), "the send is not early data");
+    assert_eq!(text_of(&lane.accept(1).await.content), "one");
+    assert_eq!(soon("an answer before Welcome", one).await.unwrap().seq.get(), 1);
+    again.welcome(1).await;
+    // The lane goes on in the session.
+    let (two, send) = tokio::join!(bob.send(text("two")), lane.accept(2));
+    assert_eq!((two.unwrap().client_seq.get(), text_of(&send.content)), (2, "two".to_owned()));
+}
+
+#[tokio::test]
+async fn early_data_that_is_refused_is_written_again_once() {
+    let server = Server::with_early_data();
+    let (client, _events, peer) = server.connected().await;
+    let bob = client.direct(&user("bob")).unwrap();
+    let one = bob.enqueue(text("one")).await.unwrap();
+    server.forget_tickets();
+    cut(&peer).await;
+    let mut again = server.session().await;
+    assert!(!again.frames.is_early());
+    let mut lane = again.send_lane().await;
+    assert_eq!(text_of(&lane.accept(1).await.content), "one");
+    soon("an answer", one).await.unwrap();
+    let (two, send) = tokio::join!(bob.send(text("two")), lane.accept(2));
+    assert_eq!((two.unwrap().client_seq.get(), text_of(&send.content)), (2, "two".to_owned()));
+    again.pong(&client).await;
+}
+
+// FUL-SESS-2
+#[tokio::test]
+async fn without_a_ticket_sends_go_along_with_hello_too() {
+    let server = Server::start();
+    let (client, _events, peer) = server.connected().await;
+    let bob = client.direct(&user("bob")).unwrap();
+    let one = bob.enqueue(text("one")).await.unwrap();
+    cut(&peer).await;
+    let mut again = server.greeted().await;
+    let mut lane = again.send_lane().await;
+    assert!(!lane.frames.is_early());
+    lane.next().await;
+    again.welcome(1).await;
+    lane.write(&crate::server::accepted(fulmar_protocol::ClientSeq::FIRST, 1)).await;
+    soon("an answer", one).await.unwrap();
+}
+
+#[tokio::test]
+async fn many_conversations_share_the_first_flight_and_the_rest_follow() {
+    let server = Server::with_early_data();
+    let (client, _events, peer) = server.connected().await;
+    let mut sendings = Vec::new();
+    for n in 0..40 {
+        let conversation = client.direct(&user(&format!("user{n}"))).unwrap();
+        sendings.push(conversation.enqueue(text("hello")).await.unwrap());
+    }
+    peer.connection.close(quinn::VarInt::from_u32(ErrorCode::Internal.code()), b"cut");
+    let mut again = server.greeted().await;
+    let mut lanes = Vec::new();
+    for _ in 0..15 {
+        lanes.push(again.send_lane().await);
+    }
+    again.welcome(1).await;
+    let serve = async {
+        for lane in &mut lanes {
+            lane.accept(1).await;
+        }
+        loop {
+            let mut lane = again.send_lane().await;
+            tokio::spawn(async move {
+                lane.accept(1).await;
+                while lane.frames.next().await.is_some() {}
+                let _ = lane.answers.finish();
+            });
+        }
+    };
+    let all = futures_util::future::join_all(sendings);
+    tokio::select! {
+        () = serve => unreachable!(),
+        answers = soon("all answers", all) => assert!(answers.iter().all(Result::is_ok)),
+    }
+}
+
+#[tokio::test]
+async fn an_early_lane_that_is_reset_is_opened_again_in_the_session() {
+    let server = Server::with_early_data();
+    let (client, _events, peer) = server.connected().await;
+    let bob = client.direct(&user("bob")).unwrap();
+    let one = bob.enqueue(text("one")).await.unwrap();
+    cut(&peer).await;
+    let mut again = server.greeted().await;
+    let mut lane = again.send_lane().await;
+    lane.next().await;
+    lane.answers.reset(quinn::VarInt::from_u32(ErrorCode::LaneAlreadyOpen.code())).unwrap();
+    again.welcome(1).await;
+    assert_eq!(text_of(&again.send_lane().await.accept(1).await.content), "one");
+    soon("an answer", one).await.unwrap();
+}
+
+// FUL-SEND-23
+#[tokio::test]
+async fn sends_that_may_have_left_in_early_data_are_not_numbered_anew() {
+    let server = Server::with_early_data();
+    let (client, _events, peer) = server.connected().await;
+    let bob = client.direct(&user("bob")).unwrap();
+    let one = bob.enqueue(text("one")).await.unwrap();
+    let two = bob.enqueue(text("two")).await.unwrap();
+    cut(&peer).await;
+    let mut again = server.greeted().await;
+    let mut lane = again.send_lane().await;
+    let send = lane.next().await;
+    lane.next().await;
+    // The number is not used up: what follows would have to take it.
+    lane.refuse(refused(send.client_seq, ErrorCode::NotAMember)).await;
+    assert_eq!(soon("an answer", one).await.unwrap_err().code(), Some(ErrorCode::NotAMember));
+    let renewed = server.session().await;
+    assert_ne!(renewed.hello.device_id, again.hello.device_id);
+    let send = renewed.send_lane().await.accept(1).await;
+    assert_eq!((send.client_seq.get(), text_of(&send.content)), (1, "two".to_owned()));
+    soon("an answer", two).await.unwrap();
+    again.connection.close(0u32.into(), b"");
+}
+
+#[tokio::test]
+async fn a_server_that_knows_of_another_user_is_believed() {
+    let server = Server::start();
+    let (_client, mut events, peer) = server.connected().await;
+    peer.connection.close(quinn::VarInt::from_u32(ErrorCode::Internal.code()), b"cut");
+    let again = server.greeted().await;
+    again.connection.close(quinn::VarInt::from_u32(ErrorCode::UserMismatch.code()), b"");
+    let code = next_event(&mut events, "the end", |event| match event {
+        Event::Status(Status::Ended { code, .. }) => Some(code),
+        _ => None,
+    })
+    .await;
+    assert_eq!(code, Some(ErrorCode::UserMismatch));
+}

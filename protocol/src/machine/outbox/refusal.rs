@@ -1,0 +1,17 @@
+//! What an outbox makes of a refusal.
+
+use super::OutboxItem;
+
+/// What a refusal means for the outbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It answers nothing that is unanswered (an answer that came twice).
+    Stale,
+    /// It will be sent again.
+    Again,
+    /// It never will be appended, and is no longer in the outbox.
+    Failed(OutboxItem),
+    /// The server knows the device's numbers for other bodies: the device's state is from a backup. Nothing
+    /// is sent until the caller has made a new device id, connected with it, and called [`Outbox::renumber`].
+    DeviceForgotten,
+}
