@@ -33,6 +33,25 @@ async fn a_send_retried_gets_the_old_answer_and_appears_once() {
     assert_eq!(fixture.readable("bob", id).await, ["1", "2"]);
 }
 
+/// A batch once took what its last send did to the sender's row for what all of them did: it held a new send
+/// and then a second copy of it, wrote the entry and not the row, and the next copy was appended again.
+#[tokio::test]
+async fn a_copy_in_the_batch_of_its_first_does_not_undo_what_that_one_recorded() {
+    let fixture = Fixture::new();
+    let id = fixture.direct(1).await;
+    let content = text("once").encode();
+    // The first is under way alone; what is queued meanwhile is the next batch.
+    let mut answers = vec![fixture.submit("bob", 1, id, 1, text("before").encode(), Some("ann")).await];
+    for _ in 0..2 {
+        answers.push(fixture.submit("ann", 1, id, 2, content.clone(), Some("bob")).await);
+    }
+    for answer in answers {
+        assert!(matches!(answer.await.unwrap().unwrap(), SendOutcome::Accepted { .. }));
+    }
+    let late = fixture.send_as("ann", id, 2, &text("once"), Some("bob")).await;
+    assert!(matches!(late, SendOutcome::Accepted { duplicate: true, .. }), "{late:?}");
+}
+
 #[tokio::test]
 async fn a_number_used_for_another_body_is_refused_and_one_that_jumps_is_told_what_is_expected() {
     let fixture = Fixture::new();
