@@ -119,17 +119,22 @@ impl Attempt {
 
     async fn open(self, token: Token) -> Result<Established, Lost> {
         let hello = self.hello(token);
-        let early = async |connection: Connection| {
+        // Only whose user is known may send early; and nothing but what the registry says may come twice.
+        let early = self.user.is_some().then_some(async |connection: Connection| {
             self.left_early.store(true, Ordering::Relaxed);
             self.begin(&connection, &hello).await.ok()
-        };
+        });
         let (connection, begun) =
             crate::transport::dial(&self.endpoints, &self.servers, early).await.map_err(from_dial)?;
         let begun = match begun {
             Some(begun) => begun,
             // Without a ticket nothing was written yet; what was written as early data and not taken is as if it
             // had not been.
-            None => self.begin(&connection, &hello).await?,
+            None => {
+                let mut greased = BytesMut::from(hello.as_ref());
+                encode_grease_frame(self.grease, b"grease", &mut greased);
+                self.begin(&connection, &greased.freeze()).await?
+            }
         };
         let Begun { control, mut frames, tasks, lanes } = begun;
         let welcome = first_frame(&connection, &mut frames).await?;
@@ -147,7 +152,6 @@ impl Attempt {
         };
         let mut bytes = BytesMut::new();
         Frame::Hello(hello).encode(&mut bytes);
-        encode_grease_frame(self.grease, b"grease", &mut bytes);
         bytes.freeze()
     }
 

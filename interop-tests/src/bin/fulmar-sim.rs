@@ -8,7 +8,11 @@ fn main() {
     let seeds: u64 = args[1].parse().unwrap();
     let minutes: u64 = args[2].parse().unwrap();
     let first: u64 = args.get(3).map_or(1, |s| s.parse().unwrap());
-    tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::from_default_env()).without_time().with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+        .without_time()
+        .with_writer(std::io::stderr)
+        .init();
     for seed in first..first + seeds {
         #[allow(clippy::disallowed_methods)]
         let began = Instant::now();
