@@ -2,11 +2,12 @@
 
 use fulmar_interop_tests::{
     DialOptions, Setup, TestServer, WireClient,
-    contents::{create_group, text},
+    contents::{create_group, group, text},
     direct, user,
 };
 use fulmar_protocol::{
     ClientSeq, Content, ConversationId, Datagram, ErrorCode, Extensions, HedgedEntry, HedgedSend,
+    HistoryPolicy,
 };
 
 use crate::exchange;
@@ -52,15 +53,14 @@ async fn a_hedged_send_is_delivered_and_its_copy_on_the_lane_gets_the_answer() {
     let mut bob = server.connect("bob", 1).await;
     let id = direct("alice", "bob");
     hedge(&alice, id, Some("bob"), 1, &text("first"));
-    let (delivered, _) = bob.log(id, 1).await;
-    assert_eq!(delivered[0].says(), "first");
+    let (_, mut log) = bob.log(id, 1).await;
+    assert_eq!(log.says(), ["first"]);
     let mut lane = alice.direct("bob").await;
     assert_eq!(lane.send(&text("first")).await, 1);
     // Past what the lane has brought, and not again.
     hedge(&alice, id, Some("bob"), 1, &text("first"));
     hedge(&alice, id, Some("bob"), 2, &text("second"));
-    let (delivered, _) = bob.log(id, 2).await;
-    assert_eq!(delivered[0].says(), "second");
+    assert_eq!(log.up_to(2).await.says(), ["first", "second"]);
     assert_eq!(lane.send(&text("second")).await, 2);
     assert_eq!(lane.send(&text("third")).await, 3);
     server.until_metric(TAKEN, 2.0).await;
@@ -128,15 +128,15 @@ async fn a_hedge_to_a_conversation_of_others_changes_nothing() {
     server.until_metric(DROPPED, 1.0).await;
     hedge(&mallory, theirs, None, 1, &text("let me in"));
     server.until_metric(TAKEN, 1.0).await;
-    let (group, create) = create_group("bob", 1, &["carol"]);
-    bob.group(group).await.send(&create).await;
-    hedge(&mallory, group, None, 1, &text("and here"));
+    let birds = group("bob", 1);
+    bob.group(birds).await.send(&create_group(1, &["carol"], HistoryPolicy::FromJoining)).await;
+    hedge(&mallory, birds, None, 1, &text("and here"));
     server.until_metric(TAKEN, 2.0).await;
     assert_eq!(
         mallory.send_lane(theirs, None).await.refused(&text("let me in")).await,
-        ErrorCode::ConversationNotFound
+        ErrorCode::NotAMember
     );
-    assert_eq!(mallory.group(group).await.refused(&text("and here")).await, ErrorCode::ConversationNotFound);
+    assert_eq!(mallory.group(birds).await.refused(&text("and here")).await, ErrorCode::NotAMember);
     exchange(&bob, &mut carol).await;
     assert!((server.metric(ACCEPTED) - 3.0).abs() < 0.1, "{}", server.metric(ACCEPTED));
 }

@@ -1,9 +1,12 @@
 //! How many bytes hedging (FUL-HEDGE) may add: at most half of the others that the connection sends.
 //!
 //! A bucket that the connection's own running count of UDP bytes fills: each byte that is not a hedge's is
-//! worth half a byte of hedges. It holds no more than [`HedgeBudget::BURST_BYTES`], so that a quiet hour does
+//! worth a share of a byte of hedges. It holds no more than [`HedgeBudget::BURST_BYTES`], so that a quiet hour does
 //! not pay for a flood. The count contains the hedges themselves, so what was taken is taken off again
 //! first; where a hedge was dropped on its way out, that errs on the side of fewer.
+
+/// What hedges may take of the other bytes, as a fraction.
+const SHARE: (u64, u64) = (1, 2);
 
 /// The bytes that hedges may take. Over any time, what was taken is at most half of what else was sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -11,8 +14,8 @@ pub struct HedgeBudget {
     sent_seen: u64,
     /// Taken, and not found in the count yet.
     taken_unseen: u64,
-    /// In halves of a byte.
-    half_bytes: u64,
+    /// In parts of a byte, of which a byte has `SHARE.1`.
+    parts: u64,
 }
 
 impl HedgeBudget {
@@ -34,16 +37,17 @@ impl HedgeBudget {
         let hedges = more.min(self.taken_unseen);
         self.taken_unseen = self.taken_unseen.saturating_sub(hedges);
         let others = more.saturating_sub(hedges);
-        self.half_bytes = self.half_bytes.saturating_add(others).min(2 * Self::BURST_BYTES);
+        let parts = others.saturating_mul(SHARE.0);
+        self.parts = self.parts.saturating_add(parts).min(SHARE.1 * Self::BURST_BYTES);
     }
 
     /// Takes what a datagram of so many bytes costs. `false`: there is not enough, and nothing was taken.
     #[must_use]
     pub fn take(&mut self, datagram_bytes: usize) -> bool {
         let bytes = u64::try_from(datagram_bytes).unwrap_or(u64::MAX).saturating_add(Self::PACKET_BYTES);
-        match self.half_bytes.checked_sub(bytes.saturating_mul(2)) {
+        match self.parts.checked_sub(bytes.saturating_mul(SHARE.1)) {
             Some(left) => {
-                self.half_bytes = left;
+                self.parts = left;
                 self.taken_unseen = self.taken_unseen.saturating_add(bytes);
                 true
             }
@@ -85,7 +89,7 @@ mod tests {
                     hedges += bytes;
                     waiting = if leaves_at_once { 0 } else { waiting + bytes };
                 }
-                prop_assert!(hedges * 2 <= others, "{hedges} beside {others}");
+                prop_assert!(hedges * SHARE.1 <= others * SHARE.0, "{hedges} beside {others}");
             }
         }
 
@@ -95,7 +99,7 @@ mod tests {
             for (sent, datagram) in steps {
                 budget.handle_sent(sent);
                 let _ = budget.take(datagram);
-                prop_assert!(budget.half_bytes <= 2 * HedgeBudget::BURST_BYTES);
+                prop_assert!(budget.parts <= SHARE.1 * HedgeBudget::BURST_BYTES);
             }
         }
     }

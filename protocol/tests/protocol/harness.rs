@@ -78,6 +78,18 @@ fn refusals_that_free_their_number_make_the_rest_move_up() {
     });
 }
 
+/// FUL-HEDGE-9, FUL-HEDGE-10, FUL-HEDGE-14, FUL-HEDGE-17
+#[test]
+fn copies_in_datagrams_however_late_append_and_hand_over_nothing_twice() {
+    let hedges = Scenario { hedges: true, ..Scenario::default() };
+    run(Scenario { replays: true, ..hedges });
+    run(Scenario { retryable: true, server_holds: true, ..hedges });
+    run(Scenario { strangers: true, permanent: true, retryable: true, ..hedges });
+    run(Scenario { restarts: true, strangers: true, backlog_entries_max: 6, ..hedges });
+    run(Scenario { server_restored: true, ..hedges });
+    run(Scenario { device_restored: true, ..hedges });
+}
+
 #[test]
 fn a_device_far_behind_gets_the_newest_part_and_a_named_gap() {
     run(Scenario { backlog_entries_max: 4, ..Scenario::default() });
@@ -149,4 +161,20 @@ fn the_harness_finds_a_device_that_confirms_what_it_skipped() {
     let scenario = Scenario { backlog_entries_max: 4, ..Scenario::default() };
     let found = find(Fault::ForgetsSkipped, scenario);
     assert!(found.contains("called delivered"), "{found}");
+}
+
+/// FUL-HEDGE-17
+#[test]
+fn the_harness_finds_a_server_that_takes_hedges_when_numbers_may_have_changed() {
+    let scenario = Scenario { hedges: true, strangers: true, ..Scenario::default() };
+    let found = find(Fault::TakesHedgesAfterRefusals, scenario);
+    assert!(found.contains("appended") || found.contains("reused"), "{found}");
+}
+
+/// FUL-HEDGE-9
+#[test]
+fn the_harness_finds_a_device_that_takes_hedges_past_gaps() {
+    let scenario = Scenario { hedges: true, ..Scenario::default() };
+    let found = find(Fault::TakesHedgesPastGaps, scenario);
+    assert!(found.contains("handed over out of order"), "{found}");
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fulmar_protocol::{
-    ClientSeq, CursorState, Delivery, DeviceId, Entry, Frame, LaneOpen, LaneReceiver, Outbox, OutboxItem,
-    OutboxLimits, Refusal, Refused, Seq, SeqRange,
+    ClientSeq, CursorState, Delivery, DeviceId, Entry, Frame, HedgedEntries, LaneOpen, LaneReceiver, Outbox,
+    OutboxItem, OutboxLimits, Refusal, Refused, Seq, SeqRange,
 };
 
 use super::server::Body;
@@ -27,6 +27,8 @@ pub(super) struct Device {
     /// How far the app has the log, named gaps included.
     pub(super) had: Seq,
     pub(super) lane: Option<LaneReceiver>,
+    /// Taken from datagrams, and not yet brought by the lane.
+    pub(super) hedged: HedgedEntries,
     pub(super) on_disk: OnDisk,
     pub(super) app: App,
     scenario: Scenario,
@@ -57,6 +59,7 @@ impl Device {
             cursor: CursorState::default(),
             had: Seq::ZERO,
             lane: None,
+            hedged: HedgedEntries::new(),
             on_disk,
             app: App::default(),
             scenario,
@@ -104,6 +107,20 @@ impl Device {
         self.had = lane.had();
     }
 
+    /// An entry that came in a datagram: taken if it is the next one.
+    pub(super) fn handle_hedged(&mut self, entry: &Entry) {
+        let past_gaps = self.scenario.fault == Some(Fault::TakesHedgesPastGaps) && entry.seq > self.had;
+        let is_next = match &mut self.lane {
+            Some(lane) => self.hedged.has_room() && lane.handle_hedged(entry.seq),
+            None => false,
+        };
+        if is_next || past_gaps {
+            self.hedged.handle_taken(entry);
+            self.had = entry.seq;
+            self.app.hand_over(entry.seq, entry.content.clone());
+        }
+    }
+
     /// A frame of a log lane.
     pub(super) fn handle_log(&mut self, frame: &Frame, server_entry: impl Fn(Seq) -> Entry) {
         if let Frame::LaneOpen(open) = frame {
@@ -112,7 +129,10 @@ impl Device {
         let lane = self.lane.as_mut().expect("an open lane");
         let entry = |seq: Seq| (seq, server_entry(seq).content);
         let arrived = match frame {
-            Frame::Entry(entry) => Some((entry.seq, entry.content.clone())),
+            Frame::Entry(entry) => {
+                self.hedged.handle_entry(entry).unwrap_or_else(|differs| panic!("{differs}"));
+                Some((entry.seq, entry.content.clone()))
+            }
             Frame::OwnEntry(own) => Some(entry(own.seq)),
             Frame::Hole(hole) => {
                 let news = lane.handle_hole(hole.range).unwrap_or_else(|violation| panic!("{violation}"));

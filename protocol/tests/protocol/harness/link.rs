@@ -1,13 +1,14 @@
 //! The link: streams that keep their own order but not each other's, in connections that are cut.
 //!
 //! As with QUIC, nothing is lost or doubled within a stream while its connection lives. When it is cut, what
-//! is on its way down is lost, and of what is on its way up an arbitrary first part still arrives.
+//! is on its way down is lost, and of what is on its way up an arbitrary first part still arrives. Datagrams
+//! are lost, come twice, and come when their streams are long gone.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use fulmar_protocol::Frame;
+use fulmar_protocol::{Datagram, Frame};
 
 use super::random::Random;
 
@@ -33,6 +34,7 @@ pub(super) enum Item {
 #[derive(Default)]
 pub(super) struct Link {
     streams: BTreeMap<(u32, Stream), VecDeque<(Duration, Item)>>,
+    datagrams: Vec<(Duration, u32, Bytes)>,
 }
 
 impl Stream {
@@ -76,6 +78,27 @@ impl Link {
         queue.push_back((behind.max(now + delay), item));
     }
 
+    /// Sends a datagram: it may be lost, or come twice, or late.
+    pub(super) fn datagram(
+        &mut self,
+        connection: u32,
+        datagram: &Datagram,
+        now: Duration,
+        random: &mut Random,
+    ) {
+        for _ in 0..random.below(3) {
+            let delay = if random.chance(25) { random.millis(3_000) } else { random.millis(80) };
+            self.datagrams.push((now + delay, connection, datagram.encode()));
+        }
+    }
+
+    /// A datagram that has arrived.
+    pub(super) fn receive_datagram(&mut self, now: Duration) -> Option<(u32, Datagram)> {
+        let at = self.datagrams.iter().position(|(due, ..)| *due <= now)?;
+        let (_, connection, bytes) = self.datagrams.swap_remove(at);
+        Some((connection, Datagram::decode(&bytes).unwrap().unwrap()))
+    }
+
     /// Something that has arrived.
     pub(super) fn receive(&mut self, now: Duration, random: &mut Random) -> Option<((u32, Stream), Item)> {
         let is_due = |queue: &VecDeque<(Duration, Item)>| queue.front().is_some_and(|(due, _)| *due <= now);
@@ -102,6 +125,6 @@ impl Link {
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.streams.is_empty()
+        self.streams.is_empty() && self.datagrams.is_empty()
     }
 }

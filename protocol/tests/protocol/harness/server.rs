@@ -96,6 +96,22 @@ impl Server {
         self.stored.windows.get(&device).map_or(ClientSeq::FIRST, SenderWindow::next_expected)
     }
 
+    /// Takes a hedged send: answers to what its lane held until now. Its own is given to its copy on the lane.
+    pub(super) fn handle_hedge(&mut self, device: DeviceId, lane: &mut SendLane, send: Send) -> Vec<Frame> {
+        let number = send.client_seq;
+        let window = self.stored.windows.entry(device).or_default();
+        if matches!(window.decide(number, BodyHash::of(&send.content)), Decision::Ahead { .. }) {
+            return Vec::new();
+        }
+        let mut answers = self.handle_send(device, lane, send);
+        answers.retain(|answer| match answer {
+            Frame::Accepted(accepted) => accepted.client_seq != number,
+            Frame::Refused(refused) => refused.client_seq != number,
+            _ => true,
+        });
+        answers
+    }
+
     /// Takes a send: the answers, as the lane sends them.
     pub(super) fn handle_send(&mut self, device: DeviceId, lane: &mut SendLane, send: Send) -> Vec<Frame> {
         let mut answers = Vec::new();

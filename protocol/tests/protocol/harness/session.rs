@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use fulmar_protocol::{
-    CaughtUp, ClientSeq, Confirm, CursorState, DeviceId, DeviceTag, Epoch, Extensions, Frame, FrameDecoder,
-    Hole, HoleReason, LaneOpen, Ordinal, Seq, SessionNumber, SoftwareName, TimestampMs, Title, UserId,
-    Welcome,
+    CaughtUp, ClientSeq, Confirm, CursorState, Datagram, DeviceId, DeviceTag, Epoch, Extensions, Frame,
+    FrameDecoder, HedgedEntry, HedgedSend, Hole, HoleReason, LaneOpen, Ordinal, Send, SendOrder, Seq,
+    SessionNumber, SoftwareName, TimestampMs, Title, UserId, Welcome,
 };
 
 use super::link::{Item, Stream};
@@ -18,6 +18,9 @@ pub(super) struct Session {
     device: DeviceId,
     decoders: BTreeMap<Stream, FrameDecoder>,
     send_lane: Option<(u32, SendLane)>,
+    /// What a lane that is not open yet begins with: hedges came before it.
+    next_lane: SendLane,
+    order: SendOrder,
     log_lanes: u32,
     log_open: bool,
     caught_up: bool,
@@ -91,7 +94,7 @@ impl Side {
         let session = self.session.as_mut().expect("a session");
         match frame {
             Frame::SendOpen(_) if session.send_lane.is_none() => {
-                session.send_lane = Some((lane, SendLane::default()));
+                session.send_lane = Some((lane, std::mem::take(&mut session.next_lane)));
             }
             // lane_already_open: the former lane's end is still on its way.
             Frame::SendOpen(_) => {
@@ -102,11 +105,41 @@ impl Side {
                 let Some((_, open)) = session.send_lane.as_mut().filter(|(open, _)| *open == lane) else {
                     return;
                 };
-                for answer in moment.server.handle_send(device, open, send) {
+                session.order.handle_lane_send(send.client_seq);
+                let answers = moment.server.handle_send(device, open, send);
+                session.note_refusals(&answers, self.scenario.fault);
+                for answer in answers {
                     self.link.send((connection, Stream::Answers(lane)), &answer, moment.now, moment.random);
                 }
             }
             other => panic!("{other:?} on a send lane"),
+        }
+    }
+
+    /// A hedged send, of the session that there is.
+    pub(super) fn handle_hedged_send(
+        &mut self,
+        connection: u32,
+        hedged: HedgedSend,
+        moment: &mut Moment<'_>,
+    ) {
+        let Some(session) = self.session.as_mut().filter(|session| session.connection == connection) else {
+            return;
+        };
+        let HedgedSend { client_seq, content, first_unanswered, .. } = hedged;
+        if session.position == Seq::MAX || !session.order.accepts(client_seq, first_unanswered) {
+            return; // before Welcome, or not the next
+        }
+        session.order.handle_hedge(client_seq);
+        let (number, lane) = match &mut session.send_lane {
+            Some((number, lane)) => (Some(*number), lane),
+            None => (None, &mut session.next_lane),
+        };
+        let answers = moment.server.handle_hedge(session.device, lane, Send { client_seq, content });
+        session.note_refusals(&answers, self.scenario.fault);
+        for answer in answers {
+            let lane = number.expect("only an open lane holds sends");
+            self.link.send((connection, Stream::Answers(lane)), &answer, moment.now, moment.random);
         }
     }
 
@@ -151,6 +184,11 @@ impl Side {
         session.log_open &= !closes;
         for frame in frames {
             self.link.send(stream, &frame, moment.now, moment.random);
+            if let (true, Frame::Entry(entry)) = (self.scenario.hedges, frame) {
+                let hedged = HedgedEntry { conversation_id: conversation(), entry };
+                let datagram = Datagram::HedgedEntry(hedged);
+                self.link.datagram(stream.0, &datagram, moment.now, moment.random);
+            }
         }
         if closes {
             self.link.finish(stream, moment.now, moment.random);
@@ -159,12 +197,24 @@ impl Side {
 }
 
 impl Session {
+    fn note_refusals(&mut self, answers: &[Frame], fault: Option<Fault>) {
+        for answer in answers {
+            if let Frame::Refused(refused) = answer
+                && fault != Some(Fault::TakesHedgesAfterRefusals)
+            {
+                self.order.handle_refusal(refused.code);
+            }
+        }
+    }
+
     fn new(connection: u32, device: DeviceId) -> Self {
         Self {
             connection,
             device,
             decoders: BTreeMap::new(),
             send_lane: None,
+            next_lane: SendLane::default(),
+            order: SendOrder::new(),
             log_lanes: 0,
             log_open: false,
             caught_up: false,

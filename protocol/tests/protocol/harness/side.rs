@@ -5,8 +5,9 @@ use std::fmt;
 use std::time::Duration;
 
 use fulmar_protocol::{
-    BatchNumber, ClientSeq, Confirm, ConversationId, CursorState, DeviceId, Epoch, Extensions, Frame,
-    FrameDecoder, Hello, LaneReceiver, Send, SendOpen, Seq, SoftwareName, Token,
+    BatchNumber, ClientSeq, Confirm, ConversationId, CursorState, Datagram, DeviceId, Epoch, Extensions,
+    Frame, FrameDecoder, HedgedEntries, HedgedSend, Hello, LaneReceiver, Send, SendOpen, Seq, SoftwareName,
+    Token,
 };
 
 use super::device::{Device, OnDisk};
@@ -99,6 +100,17 @@ impl Side {
                 _ => {}
             }
         }
+        while let Some((connection, datagram)) = self.link.receive_datagram(moment.now) {
+            match datagram {
+                Datagram::HedgedSend(hedged) => self.handle_hedged_send(connection, hedged, moment),
+                Datagram::HedgedEntry(hedged)
+                    if connection == self.connection && self.state == State::Online =>
+                {
+                    self.device.handle_hedged(&hedged.entry);
+                }
+                _ => {}
+            }
+        }
         self.drive_device(moment);
         self.drive_log_lane(moment);
     }
@@ -126,6 +138,7 @@ impl Side {
         self.waiting.clear();
         self.decoders.clear();
         self.device.lane = None;
+        self.device.hedged = HedgedEntries::new();
         let _renumbered = self.device.outbox.handle_lane_lost();
         self.device.store();
     }
@@ -203,6 +216,17 @@ impl Side {
                 flight.push(send.clone());
             }
             let stream = (self.connection, Stream::Sends(lane));
+            if self.scenario.hedges {
+                let hedged = HedgedSend {
+                    conversation_id: conversation(),
+                    peer: None,
+                    client_seq: send.client_seq,
+                    content: send.content.clone(),
+                    first_unanswered: self.device.outbox.lowest_unanswered(),
+                };
+                let datagram = Datagram::HedgedSend(hedged);
+                self.link.datagram(self.connection, &datagram, moment.now, moment.random);
+            }
             self.link.send(stream, &Frame::Send(send), moment.now, moment.random);
         }
     }

@@ -27,6 +27,8 @@ pub(super) struct Scenario {
     pub(super) strangers: bool,
     /// The server holds what is ahead of a send that will come again, instead of refusing it.
     pub(super) server_holds: bool,
+    /// Copies travel in datagrams, both ways.
+    pub(super) hedges: bool,
     /// Apps start again from what they stored.
     pub(super) restarts: bool,
     /// Once, the server goes back to a backup, under a new epoch.
@@ -47,6 +49,8 @@ pub(super) enum Fault {
     TakesAgain,
     RenumbersOnOpenLane,
     ForgetsSkipped,
+    TakesHedgesAfterRefusals,
+    TakesHedgesPastGaps,
 }
 
 impl Default for Scenario {
@@ -57,6 +61,7 @@ impl Default for Scenario {
             permanent: false,
             strangers: false,
             server_holds: false,
+            hedges: false,
             restarts: false,
             server_restored: false,
             device_restored: false,
