@@ -1,5 +1,7 @@
 //! The first flight: what goes along with Hello, and what becomes of it.
 
+use std::time::Duration;
+
 use fulmar_client::{ErrorCode, Event, Status};
 
 use crate::server::{Peer, Server, next_event, refused, soon, text, text_of, user};
@@ -162,6 +164,43 @@ async fn a_new_device_id_waits_for_the_answers_of_other_conversations() {
     for answer in [bob, dave] {
         soon("an answer", answer).await.unwrap();
     }
+}
+
+// FUL-SEND-24
+#[tokio::test]
+async fn what_was_numbered_anew_waits_for_welcome() {
+    let server = Server::with_early_data();
+    let (client, _events, peer) = server.connected().await;
+    let bob = client.direct(&user("bob")).unwrap();
+    let one = bob.enqueue(text("one")).await.unwrap();
+    let two = bob.enqueue(text("two")).await.unwrap();
+    let mut lane = peer.send_lane().await;
+    let send = lane.next().await;
+    lane.next().await;
+    lane.refuse(refused(send.client_seq, ErrorCode::NotAMember)).await;
+    soon("an answer", one).await.unwrap_err();
+    while soon("the end of the lane", lane.frames.next()).await.is_some() {}
+    drop(lane);
+    cut(&peer).await;
+    let mut again = server.greeted().await;
+    assert!(again.frames.is_early());
+    let none = tokio::time::timeout(Duration::from_millis(300), again.connection.accept_bi()).await;
+    assert!(none.is_err(), "the server may still hold it under its old number");
+    again.welcome(1).await;
+    let send = again.send_lane().await.accept(1).await;
+    assert_eq!((send.client_seq.get(), text_of(&send.content)), (1, "two".to_owned()));
+    soon("an answer", two).await.unwrap();
+}
+
+// FUL-SESS-39
+#[tokio::test]
+async fn a_client_that_does_not_know_its_user_sends_nothing_early() {
+    let server = Server::with_early_data();
+    let (_client, _events) = server.client().start().unwrap();
+    let first = server.greeted().await;
+    first.connection.close(quinn::VarInt::from_u32(ErrorCode::StoreUnavailable.code()), b"");
+    let again = server.greeted().await;
+    assert!(!again.frames.is_early());
 }
 
 #[tokio::test]
