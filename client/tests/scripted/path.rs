@@ -32,7 +32,7 @@ impl Shared {
     /// Whether it is the turn of a packet of the client to be lost.
     fn loses(&mut self) -> bool {
         self.passed = self.passed.wrapping_add(1);
-        self.lost_after > 0 && self.passed % self.lost_after == 0
+        self.passed.is_multiple_of(self.lost_after)
     }
 
     /// quinn's connection ids have 8 bytes, and follow the first byte of a packet with a short header.
