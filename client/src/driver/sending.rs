@@ -74,11 +74,6 @@ impl Driver {
     fn store_entry(&mut self, enqueue: Enqueue) {
         let Enqueue { conversation: id, content, reply, .. } = enqueue;
         let tracked = self.conversations.touch(id);
-        if tracked.early_through >= Some(tracked.next_client_seq()) {
-            // A number that was not used up: a copy of the first flight could still bring the other entry.
-            self.renew_device("a number may have left in early data");
-        }
-        let tracked = self.conversations.touch(id);
         let client_seq = tracked.next_client_seq();
         self.outbox_bytes = self.outbox_bytes.saturating_add(content.len());
         self.journal.outbox(id, client_seq, &content);
@@ -151,6 +146,9 @@ impl Driver {
         let Some(next_send_at) = tracked.outbox.next_send_at() else { return };
         if tracked.renumbering > 0 {
             return;
+        }
+        if self.needs_new_device {
+            tracked.outbox.hold_new();
         }
         let not_before = tracked.lane_not_before.filter(|at| *at > now);
         if next_send_at > elapsed || not_before.is_some() {
