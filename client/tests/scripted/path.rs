@@ -23,9 +23,18 @@ struct Shared {
     client: Option<SocketAddr>,
     /// Connection ids of packets without a long header: of connections that are open.
     seen: HashSet<Vec<u8>>,
+    /// Of the client's packets so many pass until one is lost; 0: none is.
+    lost_after: u32,
+    passed: u32,
 }
 
 impl Shared {
+    /// Whether it is the turn of a packet of the client to be lost.
+    fn loses(&mut self) -> bool {
+        self.passed = self.passed.wrapping_add(1);
+        self.passed.is_multiple_of(self.lost_after)
+    }
+
     /// quinn's connection ids have 8 bytes, and follow the first byte of a packet with a short header.
     fn passes(&mut self, packet: &[u8]) -> bool {
         let id = packet.get(1..9).filter(|_| packet[0] & 0x80 == 0).map(<[u8]>::to_vec);
@@ -50,7 +59,13 @@ pub(crate) struct Path {
 
 impl Path {
     pub(crate) async fn to(server: SocketAddr) -> Self {
-        let shared = Arc::new(Mutex::new(Shared { mode: Mode::All, client: None, seen: HashSet::new() }));
+        let shared = Arc::new(Mutex::new(Shared {
+            mode: Mode::All,
+            client: None,
+            seen: HashSet::new(),
+            lost_after: 0,
+            passed: 0,
+        }));
         let front = Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap());
         let back = Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap());
         let address = front.local_addr().unwrap();
@@ -65,7 +80,7 @@ impl Path {
                 let passes = {
                     let mut shared = inward.lock();
                     shared.client = Some(client);
-                    shared.passes(&packet[..length])
+                    shared.passes(&packet[..length]) && !shared.loses()
                 };
                 if passes {
                     let _ = back_in.send_to(&packet[..length], server).await;
@@ -86,6 +101,11 @@ impl Path {
             }
         });
         Self { address, shared, from_client, _tasks: tasks }
+    }
+
+    /// Each so manieth packet of the client is lost.
+    pub(crate) fn lose_one_in(&self, packets: u32) {
+        self.shared.lock().lost_after = packets;
     }
 
     /// Nothing passes.
