@@ -23,8 +23,7 @@ const CARGO: [&str; 10] = [
 pub(crate) fn run(workplace: &Workplace, arguments: &[String]) -> Result<ExitCode, Failure> {
     let mut command = workplace.command("cargo", &CARGO);
     command.args(arguments);
-    let status =
-        command.status().map_err(|error| format!("cannot start `{}`: {error}", shown(&command)))?;
+    let status = command.status().map_err(|error| format!("cannot start `{}`: {error}", shown(&command)))?;
     let code = status.code().and_then(|code| u8::try_from(code).ok());
     Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
 }

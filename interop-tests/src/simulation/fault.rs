@@ -41,12 +41,20 @@ impl Fault {
         Self {
             name: "answer-before-sync",
             commit: |server| server.store_fault = Some(StoreFault::AnswerBeforeSync),
-            breaks: &[Invariant::AcceptedIsNeverLost, Invariant::EachSeqOnceInOrder, Invariant::EverythingArrives],
+            breaks: &[
+                Invariant::AcceptedIsNeverLost,
+                Invariant::EachSeqOnceInOrder,
+                Invariant::EverythingArrives,
+            ],
         },
         Self {
             name: "skip-sync",
             commit: |server| server.store_fault = Some(StoreFault::SkipSync),
-            breaks: &[Invariant::AcceptedIsNeverLost, Invariant::EachSeqOnceInOrder, Invariant::EverythingArrives],
+            breaks: &[
+                Invariant::AcceptedIsNeverLost,
+                Invariant::EachSeqOnceInOrder,
+                Invariant::EverythingArrives,
+            ],
         },
     ];
 

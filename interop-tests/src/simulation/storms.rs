@@ -93,7 +93,11 @@ fn start(options: StormOptions, ended: Sender<Ended>) -> Running {
         // Nobody listens any more to one that was given up.
         let _ = ended.send((seed, report.ok()));
     };
-    thread::Builder::new().name(format!("seed {seed}")).stack_size(STACK_BYTES).spawn(world).expect("a thread");
+    thread::Builder::new()
+        .name(format!("seed {seed}"))
+        .stack_size(STACK_BYTES)
+        .spawn(world)
+        .expect("a thread");
     Running { watch, began: now(), moved: (Duration::ZERO, now()) }
 }
 
@@ -122,7 +126,8 @@ fn ended_by_now(ended: &Receiver<Ended>, running: &mut BTreeMap<u64, Running>) -
         running.iter().filter(|(_, world)| world.moved.1.elapsed() > STUCK).map(|(seed, _)| *seed).collect();
     for seed in stuck {
         if let Some(world) = running.remove(&seed) {
-            let what = format!("no simulated time passed for {} s; the world was left behind", STUCK.as_secs());
+            let what =
+                format!("no simulated time passed for {} s; the world was left behind", STUCK.as_secs());
             let report = abandoned(&world.watch, Invariant::TimePasses, what);
             reports.push(SeedReport { seed, report, real: world.began.elapsed() });
         }

@@ -43,7 +43,8 @@ fn main() -> ExitCode {
                 return ExitCode::from(2);
             }
         };
-        let log = tracing_subscriber::fmt().with_env_filter(filter).without_time().with_writer(std::io::stderr);
+        let log =
+            tracing_subscriber::fmt().with_env_filter(filter).without_time().with_writer(std::io::stderr);
         log.init();
     }
     let is_good = match arguments.command {

@@ -64,17 +64,23 @@ fn faults() -> PossibleValuesParser {
 
 /// Runs the storms. Whether all was well.
 pub(crate) fn run(arguments: &Arguments) -> bool {
-    let jobs = arguments.jobs.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
+    let jobs =
+        arguments.jobs.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
     let bar = progress_bar(arguments);
     let began = now();
     let seeds = (0..arguments.seeds).map(|number| arguments.seed.wrapping_add(number));
-    let reports = storms(seeds, jobs, |seed| options(arguments, seed), |news| match news {
-        StormNews::Ended(report) => {
-            bar.inc(1);
-            bar.suspend(|| print_seed(arguments, report));
-        }
-        StormNews::Passed(simulated) => bar.set_message(speed(simulated, began.elapsed())),
-    });
+    let reports = storms(
+        seeds,
+        jobs,
+        |seed| options(arguments, seed),
+        |news| match news {
+            StormNews::Ended(report) => {
+                bar.inc(1);
+                bar.suspend(|| print_seed(arguments, report));
+            }
+            StormNews::Passed(simulated) => bar.set_message(speed(simulated, began.elapsed())),
+        },
+    );
     bar.finish_and_clear();
     let simulated = reports.iter().map(|seed| seed.report.simulated).sum();
     print_all(arguments, &reports, simulated, began.elapsed());

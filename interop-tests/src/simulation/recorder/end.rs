@@ -21,7 +21,10 @@ impl State {
                 let last = device.cursors.get(id).map_or(Seq::ZERO, |cursor| cursor.last);
                 if membership.is_member(&device.user) && last < log.head() {
                     let (head, place) = (log.head(), short(*id));
-                    return Some(format!("device {number} ({}) has {last} of {head} in {place}", device.user));
+                    return Some(format!(
+                        "device {number} ({}) has {last} of {head} in {place}",
+                        device.user
+                    ));
                 }
             }
         }
@@ -53,10 +56,10 @@ impl State {
         };
         for (number, device) in &self.devices {
             let all = (id, Seq::ZERO)..=(id, log.head());
-            let hidden =
-                device.handed.range(all).find(|(_, seq)| !membership.may_read(&device.user, *seq));
+            let hidden = device.handed.range(all).find(|(_, seq)| !membership.may_read(&device.user, *seq));
             if let Some((_, seq)) = hidden {
-                let what = format!("device {number} ({}) was handed {seq} and is no member there", device.user);
+                let what =
+                    format!("device {number} ({}) was handed {seq} and is no member there", device.user);
                 return Some((Invariant::MembersOnly, in_place(what)));
             }
         }

@@ -24,7 +24,10 @@ impl State {
         match seen.message() {
             Some(id) => {
                 let number = entry.client_seq;
-                self.tell(now, &format!("device {device}: handed {seq} of {place}, m{} (send {number})", id.0));
+                self.tell(
+                    now,
+                    &format!("device {device}: handed {seq} of {place}, m{} (send {number})", id.0),
+                );
                 self.check_once(now, id, conversation, seq);
             }
             None => {

@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 
 use fulmar_client::ReceivedEntry;
-use fulmar_protocol::{
-    ClientSeq, Content, ConversationId, HistoryPolicy, Ordinal, Seq, TimestampMs, UserId,
-};
+use fulmar_protocol::{ClientSeq, Content, ConversationId, HistoryPolicy, Ordinal, Seq, TimestampMs, UserId};
 
 use super::MessageId;
 
@@ -56,7 +54,13 @@ impl Seen {
             Content::Redacted(redacted) => Some(redacted.by_seq),
             _ => None,
         };
-        Some(Self { ordinal: entry.ordinal, sender: entry.sender.clone(), at: entry.at, content, redacted_by })
+        Some(Self {
+            ordinal: entry.ordinal,
+            sender: entry.sender.clone(),
+            at: entry.at,
+            content,
+            redacted_by,
+        })
     }
 
     pub(super) fn message(&self) -> Option<MessageId> {
@@ -72,8 +76,7 @@ impl Seen {
 
     /// Takes in another sight of the same entry. A body may be gone; nothing else may differ.
     pub(super) fn is_same(&mut self, other: &Self) -> bool {
-        let same_frame =
-            (self.ordinal, &self.sender, self.at) == (other.ordinal, &other.sender, other.at);
+        let same_frame = (self.ordinal, &self.sender, self.at) == (other.ordinal, &other.sender, other.at);
         let same_content = self.content == other.content || self.is_redacted() || other.is_redacted();
         let same_redaction = match (self.redacted_by, other.redacted_by) {
             (Some(mine), Some(others)) => mine == others,
@@ -111,12 +114,10 @@ impl Log {
         own.take(count).map(|(seq, _)| *seq).collect()
     }
 
-    /// How far a user must have read, and can have read at most by what is in the log: their own entries, and
-    /// those that made them a member.
+    /// How far a user has read without saying so: their own entries, and those that added them.
     pub(super) fn read_by_writing(&self, user: &UserId) -> Seq {
         let moves = |seen: &Seen| match &seen.content {
             _ if seen.sender == *user => true,
-            Content::CreateGroup(group) => group.members.iter().any(|member| member == user),
             Content::AddMembers(added) => added.users.iter().any(|member| member == user),
             _ => false,
         };
@@ -144,7 +145,8 @@ impl Log {
             if before.is_some_and(|before| seen.at < before.at) {
                 return Some(format!("{seq} is older than the one before"));
             }
-            let counted = seen.ordinal.get() - before.map_or(0, |before| before.ordinal.get()).min(seen.ordinal.get());
+            let counted =
+                seen.ordinal.get() - before.map_or(0, |before| before.ordinal.get()).min(seen.ordinal.get());
             let fits = match &seen.content {
                 Content::Message(_) => counted == 1,
                 // A message or an edit; nobody knows any more.

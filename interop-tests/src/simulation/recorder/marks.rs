@@ -86,7 +86,8 @@ impl State {
         claims.unread = claims.unread.max(state.unread);
         claims.head = claims.head.max(Some(state.head));
         if state.read_seq > state.head {
-            let what = format!("{} is read to {} and goes to {}", short(state.id), state.read_seq, state.head);
+            let what =
+                format!("{} is read to {} and goes to {}", short(state.id), state.read_seq, state.head);
             self.violate(now, Invariant::MarksAreTrue, what);
         }
     }
@@ -94,7 +95,8 @@ impl State {
     /// The newest entry that the device knew of may be a later one, so this is the least that was read.
     pub(super) fn claim_unread(&mut self, device: usize, entry: &Handed) {
         let claims = self.claims_of(device, entry.conversation);
-        claims.read_messages = claims.read_messages.max(entry.ordinal.get().saturating_sub(entry.unread_after));
+        claims.read_messages =
+            claims.read_messages.max(entry.ordinal.get().saturating_sub(entry.unread_after));
         claims.unread = claims.unread.max(entry.unread_after);
     }
 
@@ -117,7 +119,9 @@ impl State {
             let messages = log.ordinal_at(at_most);
             if claims.read_messages > messages.get() {
                 let claimed = claims.read_messages;
-                return Some(format!("{user} was said to have read {claimed} messages, and has read {messages}"));
+                return Some(format!(
+                    "{user} was said to have read {claimed} messages, and has read {messages}"
+                ));
             }
             let all = log.ordinal_at(log.head());
             if claims.unread > all.get() {
@@ -180,4 +184,3 @@ pub(super) struct Standing {
     pub(super) read: Seq,
     pub(super) unread: u64,
 }
-

@@ -18,7 +18,7 @@ mod violation;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fulmar_client::{Event, InboxItem};
+use fulmar_client::{Event, InboxItem, Status};
 use fulmar_protocol::{ConversationId, ErrorCode, Seq, UserId};
 use parking_lot::Mutex;
 use tokio::time::Instant;
@@ -126,6 +126,9 @@ impl Recorder {
             Event::SendFailed { conversation, client_seq, code } => {
                 state.send_failed(now, device, *conversation);
                 state.tell(now, &format!("device {device}: send {client_seq} failed, {code}"));
+            }
+            Event::Status(Status::Offline { reason, .. }) => {
+                state.tell(now, &format!("device {device}: offline, {reason}"));
             }
             Event::Status(status) => state.tell(now, &format!("device {device}: {status:?}")),
             _ => {}

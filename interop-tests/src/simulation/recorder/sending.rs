@@ -62,7 +62,13 @@ impl State {
     }
 
     /// A message appears in one place only, and in the place that its sender was told.
-    pub(super) fn check_once(&mut self, now: Duration, id: MessageId, conversation: ConversationId, seq: Seq) {
+    pub(super) fn check_once(
+        &mut self,
+        now: Duration,
+        id: MessageId,
+        conversation: ConversationId,
+        seq: Seq,
+    ) {
         let place = *self.appeared.entry(id).or_insert((conversation, seq));
         let Some(message) = self.messages.get(&id) else {
             let what = format!("m{} was never sent", id.0);

@@ -4,12 +4,16 @@
 //! network, every app runs, the server is there. Then everything has to arrive.
 
 mod actor;
+mod groups;
+mod life;
+mod talk;
 mod weather;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fulmar_client::ClientBuilder;
 use fulmar_protocol::{ConversationId, UserId};
 use fulmar_server::ServerOptions;
 use parking_lot::Mutex;
@@ -28,6 +32,8 @@ use weather::weather;
 
 /// How long all may take to arrive when all is well again.
 const CALM_MAX: Duration = Duration::from_secs(15 * 60);
+/// How much a device that skips is handed when it is behind.
+const BACKLOG: u32 = 8;
 /// How often it is looked whether something was wrong.
 const LOOK: Duration = Duration::from_millis(250);
 /// How often it is looked whether all has arrived.
@@ -110,7 +116,8 @@ pub async fn storm(options: StormOptions) -> StormReport {
     let mut tasks = tokio::task::JoinSet::new();
     for device in &scene.devices {
         let actor = Actor::new(Arc::clone(&scene), Arc::clone(device), random.random());
-        tasks.spawn(actor.run(options.length));
+        let begins = begins(&options, device, &mut random);
+        tasks.spawn(actor.run(begins, options.length));
     }
     tasks.spawn(weather(Arc::clone(&scene), options.length, random.random()));
     let mut look = tokio::time::interval(LOOK);
@@ -136,12 +143,24 @@ pub async fn storm(options: StormOptions) -> StormReport {
     }
 }
 
+/// When a device is there for the first time: the last user joins late, and so do some devices of others.
+fn begins(options: &StormOptions, device: &Device, random: &mut StdRng) -> Duration {
+    let joins_late = device.user.as_str() == user_name(options.users - 1);
+    let is_late = random.random_bool(if joins_late { 1.0 } else { 0.15 });
+    let share = random.random_range(0.1..0.6);
+    if is_late { options.length.mul_f64(share) } else { Duration::ZERO }
+}
+
+fn user_name(number: usize) -> String {
+    format!("user-{number}")
+}
+
 fn set_scene(options: &StormOptions, world: &World, recorder: &Recorder, random: &mut StdRng) -> Scene {
     let users: Vec<UserId> =
-        (0..options.users).map(|number| UserId::parse(&format!("user-{number}")).unwrap()).collect();
+        (0..options.users).map(|number| UserId::parse(&user_name(number)).unwrap()).collect();
     let mut devices = Vec::new();
     for user in &users {
-        for _ in 0..random.random_range(1..=3) {
+        for place in 0..random.random_range(1..=3) {
             let number = devices.len();
             let profile = options.profiles[random.random_range(0..options.profiles.len())];
             recorder.device(number, user);
@@ -149,7 +168,15 @@ fn set_scene(options: &StormOptions, world: &World, recorder: &Recorder, random:
             let watcher = Arc::new(move |event: &_| watched.told(number, event));
             let wrong = Duration::from_secs(random.random_range(0..7 * 24 * 3_600));
             let device = Device::new(world, user.clone(), number, profile, watcher).with_clock_ahead(wrong);
-            devices.push(Arc::new(device));
+            // Some are handed the newest only when they are far behind. A user's first device is handed all, so
+            // that somebody is.
+            let skips = place > 0 && random.random_bool(0.3);
+            let settings = if skips {
+                |builder: ClientBuilder| builder.backlog_entries_max(BACKLOG)
+            } else {
+                |builder| builder
+            };
+            devices.push(Arc::new(device.with_settings(settings)));
         }
     }
     Scene { world: world.clone(), recorder: recorder.clone(), devices, users, groups: Mutex::default() }
@@ -193,18 +220,23 @@ async fn calm(scene: &Scene, watch: &Watch) {
     }
 }
 
-/// What the server says of marks and unread figures, asked for by each device.
+/// What the server says of marks and unread figures, asked for by each device. A request ends with its
+/// connection; then it is made again.
 async fn check_inboxes(scene: &Scene) {
     for device in &scene.devices {
         let Some(client) = device.client() else { continue };
-        match tokio::time::timeout(INBOX_TIMEOUT, client.inbox()).await {
-            Ok(Ok(items)) => scene.recorder.check_inbox(device.number, &items),
-            Ok(Err(error)) => {
-                let what = format!("device {} gets no inbox: {error}", device.number);
-                scene.recorder.violated(Invariant::EverythingArrives, what);
+        let until = scene.world.now() + INBOX_TIMEOUT;
+        let items = loop {
+            match client.inbox().await {
+                Ok(items) => break Ok(items),
+                Err(error) if scene.world.now() >= until => break Err(error),
+                Err(_) => tokio::time::sleep(CALM_STEP).await,
             }
-            Err(_) => {
-                let what = format!("device {} waits for its inbox", device.number);
+        };
+        match items {
+            Ok(items) => scene.recorder.check_inbox(device.number, &items),
+            Err(error) => {
+                let what = format!("device {} gets no inbox: {error}", device.number);
                 scene.recorder.violated(Invariant::EverythingArrives, what);
             }
         }
