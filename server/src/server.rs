@@ -126,6 +126,22 @@ impl ServerOptions {
     }
 }
 
+impl ServerOptions {
+    fn tls(
+        &self,
+        tickets: &Arc<Tickets>,
+        metrics: &Metrics,
+    ) -> Result<quinn::crypto::rustls::QuicServerConfig, tls::TlsError> {
+        let options = tls::TlsOptions {
+            certificate: self.credentials.certificate.clone(),
+            key: self.credentials.key.clone(),
+            reload_failures: metrics.certificate_reload_failures.clone(),
+            time: self.time_of_certificates(),
+        };
+        tls::quic_server_config_with_early_data(options, Arc::clone(tickets) as _)
+    }
+}
+
 /// Why a server did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -191,17 +207,7 @@ impl Server {
             leeway: options.config.auth.leeway(),
             reload_failures: metrics.key_set_reload_failures.clone(),
         })?;
-        let (tickets_max, settings) = (options.config.limits.tickets_max(), tuning::early_data_settings());
-        let tickets = Tickets::new(tickets_max, settings, options.clock.clone(), Arc::clone(&metrics));
-        let tls_options = tls::TlsOptions {
-            certificate: options.credentials.certificate.clone(),
-            key: options.credentials.key.clone(),
-            reload_failures: metrics.certificate_reload_failures.clone(),
-            time: options.time_of_certificates(),
-        };
-        let tls = tls::quic_server_config_with_early_data(tls_options, Arc::clone(&tickets) as _)?;
         let store = open_store(&options, &metrics).await?;
-        tickets.load(&store).await?;
         let limits = Arc::new(options.config.limits.clone());
         let hub = Arc::new(Hub::new(Arc::clone(&limits), Arc::clone(&metrics)));
         let log = Log::new(
@@ -213,6 +219,11 @@ impl Server {
             options.faults(),
         );
         let epoch = log.epoch(options.rng.number()).await?;
+        let (tickets_max, settings) =
+            (options.config.limits.tickets_max(), tuning::early_data_settings(epoch));
+        let tickets = Tickets::new(tickets_max, settings, options.clock.clone(), Arc::clone(&metrics));
+        tickets.load(&store).await?;
+        let tls = options.tls(&tickets, &metrics)?;
         let shared = Arc::new(Shared {
             log,
             hub,

@@ -4,8 +4,6 @@
 //! the first flight's lanes are the attempt's until the session has them, and tell the driver what comes back.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::{Bytes, BytesMut};
 use fulmar_protocol::{
@@ -36,8 +34,6 @@ pub(super) struct Attempt {
     /// The lanes that begin along with Hello.
     pub(super) flight: Vec<SendLaneTask>,
     pub(super) inputs: Inputs,
-    /// Set before anything is written as early data.
-    pub(super) left_early: Arc<AtomicBool>,
 }
 
 /// What was begun on a connection. Dropping it ends the lanes.
@@ -119,10 +115,7 @@ impl Attempt {
 
     async fn open(self, token: Token) -> Result<Established, Lost> {
         let hello = self.hello(token);
-        let early = async |connection: Connection| {
-            self.left_early.store(true, Ordering::Relaxed);
-            self.begin(&connection, &hello).await.ok()
-        };
+        let early = async |connection: Connection| self.begin(&connection, &hello).await.ok();
         let (connection, begun) =
             crate::transport::dial(&self.endpoints, &self.servers, early).await.map_err(from_dial)?;
         let begun = match begun {

@@ -28,7 +28,8 @@ impl Driver {
         let (now, elapsed) = (self.now, self.clock.elapsed(self.now));
         let unanswered = self.conversations.iter().filter(|(_, tracked)| {
             let rests = tracked.lane_not_before.is_some_and(|at| at > now);
-            !(tracked.outbox.is_empty() || tracked.renumbering > 0 || tracked.renumbered || rests)
+            let held = self.needs_new_device && tracked.outbox.is_settled_for_new_device();
+            !(tracked.outbox.is_empty() || held || tracked.renumbering > 0 || tracked.renumbered || rests)
         });
         let mut ids: Vec<_> = unanswered.map(|(id, tracked)| (Reverse(tracked.touched), id)).collect();
         ids.sort_unstable();
@@ -56,7 +57,7 @@ impl Driver {
             bytes_left = bytes_left.saturating_sub(bytes.len());
             let number = SendLaneNumber(u64::try_from(tasks.len()).unwrap_or(u64::MAX).saturating_add(1));
             let (outgoing, written) = mpsc::channel(LANE_WRITES_MAX);
-            lanes.insert(id, EarlyLane { number, outgoing, last, carried: last, unanswered });
+            lanes.insert(id, EarlyLane { number, outgoing, carried: last, unanswered });
             let outgoing = Arc::new(tokio::sync::Mutex::new(written));
             tasks.push(SendLaneTask { conversation: id, number, first: bytes.freeze(), outgoing });
         }

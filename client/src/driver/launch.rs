@@ -127,6 +127,7 @@ impl Driver {
             device: parts.device,
             epoch,
             renewing_device: false,
+            needs_new_device: false,
             devices_renewed: 0,
             phase: Phase::Waiting { retry_at: clock.now() },
             rival: None,

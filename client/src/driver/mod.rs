@@ -95,6 +95,8 @@ pub(crate) struct Driver {
     epoch: Option<Epoch>,
     /// A new device id is on its way to the state; no session before it is there.
     renewing_device: bool,
+    /// One is needed, as soon as nothing else is unanswered under the old one.
+    needs_new_device: bool,
     devices_renewed: u32,
 
     phase: Phase,
@@ -202,6 +204,7 @@ impl Driver {
         self.pump_liveness();
         self.pump_link();
         self.pump_waiting();
+        self.pump_new_device();
         self.flush_journal();
         self.pump_sends();
         self.pump_hedges();

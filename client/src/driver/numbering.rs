@@ -9,6 +9,7 @@ use fulmar_protocol::{ClientSeq, ConversationId, DeviceId, ErrorCode, LaneOpen, 
 use crate::driver::Driver;
 use crate::driver::attempt::Lost;
 use crate::driver::journal::Effect;
+use crate::driver::tracked::Tracked;
 use crate::error::ClientError;
 use crate::limits;
 
@@ -78,17 +79,29 @@ impl Driver {
         let Some(tracked) = self.conversations.get(id) else { return };
         let next = tracked.outbox.next_client_seq();
         let misplaced = tracked.storing.front().is_some_and(|first| first.client_seq != next);
-        if misplaced && tracked.early_through >= Some(next) {
-            self.renew_device("a number may have left in early data");
-        } else if misplaced {
+        if misplaced {
             self.store_numbers(id, &[]);
         }
     }
 
-    /// The server knows this device's numbers for other bodies, as the state is an old copy of itself; or numbers
-    /// should change that may have left in early data, and could come again. A new device id starts afresh; it
-    /// is stored before it is used.
-    pub(super) fn renew_device(&mut self, why: &'static str) {
+    /// The server knows this device's numbers for other bodies, as the state is an old copy of itself. A new device
+    /// id will start afresh; but first the old one must have an answer to everything else that was sent under
+    /// it, in whatever session: what was appended and not answered would be appended again.
+    pub(super) fn need_new_device(&mut self) {
+        self.needs_new_device = true;
+        self.conversations.iter_mut().for_each(|(_, tracked)| tracked.outbox.hold_new());
+    }
+
+    /// Takes the new device id when it is time. It is stored before it is used.
+    pub(super) fn pump_new_device(&mut self) {
+        let settled = |(_, tracked): (_, &Tracked)| tracked.outbox.is_settled_for_new_device();
+        if self.needs_new_device && self.conversations.iter().all(settled) {
+            self.renew_device();
+        }
+    }
+
+    fn renew_device(&mut self) {
+        self.needs_new_device = false;
         if self.renewing_device {
             return;
         }
@@ -99,7 +112,7 @@ impl Driver {
             return self.end(ClientError::Ended { code, message });
         }
         self.device = DeviceId::new(self.rng.octets());
-        tracing::warn!(device = %self.device, why, "going on as a new device");
+        tracing::warn!(device = %self.device, "the state is an old copy: going on as a new device");
         self.journal.device(self.device);
         self.recently_sent.clear();
         self.renewing_device = true;
@@ -111,7 +124,6 @@ impl Driver {
         for id in ids {
             if let Some(tracked) = self.conversations.get_mut(id) {
                 tracked.cursor_unsent = tracked.cursor.is_some();
-                tracked.early_through = None;
             }
             self.renumber(id, ClientSeq::FIRST);
         }

@@ -5,8 +5,6 @@
 //! path is suspect (`rival`). Both are the same thing. When its Welcome comes, the session adopts its lanes.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use fulmar_protocol::{ClientSeq, ConversationId, ErrorCode, Frame, Refused};
 use futures_util::future::BoxFuture;
@@ -25,16 +23,12 @@ pub(super) struct Opening {
     pub(super) inputs: mpsc::Receiver<Input>,
     pub(super) sender: Inputs,
     pub(super) lanes: BTreeMap<ConversationId, EarlyLane>,
-    /// Set before anything is written as early data.
-    left_early: Arc<AtomicBool>,
 }
 
 /// A send lane of a first flight.
 pub(super) struct EarlyLane {
     pub(super) number: SendLaneNumber,
     pub(super) outgoing: mpsc::Sender<LaneWrite>,
-    /// The last send that was written on it.
-    pub(super) last: ClientSeq,
     /// The last send that need not be written again: all before the first that was refused.
     pub(super) carried: ClientSeq,
     pub(super) unanswered: usize,
@@ -65,10 +59,6 @@ impl Opening {
             outcome = &mut self.attempt => OpeningNews::Attempted(outcome),
         }
     }
-
-    fn may_have_left_early(&self, id: ConversationId) -> bool {
-        self.left_early.load(Ordering::Relaxed) && self.lanes.contains_key(&id)
-    }
 }
 
 impl EarlyLane {
@@ -83,7 +73,6 @@ impl Driver {
     pub(super) fn open(&mut self) -> Opening {
         let (sender, inputs) = mpsc::channel(limits::INPUTS_MAX);
         let (lanes, flight) = self.first_flight();
-        let left_early = Arc::new(AtomicBool::new(false));
         let attempt = Attempt {
             endpoints: self.endpoints.clone(),
             servers: self.settings.servers.clone(),
@@ -96,9 +85,8 @@ impl Driver {
             grease: u32::try_from(self.rng.below(1_000)).unwrap_or(0),
             flight,
             inputs: sender.clone(),
-            left_early: Arc::clone(&left_early),
         };
-        Opening { attempt: Box::pin(attempt.run()), inputs, sender, lanes, left_early }
+        Opening { attempt: Box::pin(attempt.run()), inputs, sender, lanes }
     }
 
     fn opening_mut(&mut self, whose: Whose) -> Option<&mut Opening> {
@@ -128,7 +116,6 @@ impl Driver {
             Whose::Link => self.take_connecting(),
         };
         let Some(opening) = opening else { return };
-        self.note_early(&opening);
         match (whose, outcome) {
             (Whose::Link, Ok(established)) => self.open_session(*opening, established),
             (Whose::Link, Err(lost)) => self.lose(lost),
@@ -149,16 +136,12 @@ impl Driver {
 
     /// Drops the attempt in place of a session, if there is one. The caller says what comes next.
     pub(super) fn drop_connecting(&mut self) {
-        if let Some(opening) = self.take_connecting() {
-            self.note_early(&opening);
-        }
+        drop(self.take_connecting());
     }
 
     /// Drops the attempt beside a session. Answers whether there was one.
     pub(super) fn drop_rival(&mut self) -> bool {
-        let Some(rival) = self.rival.take() else { return false };
-        self.note_early(&rival);
-        true
+        self.rival.take().is_some()
     }
 
     /// What comes on the lanes of a first flight. No other reader runs before Welcome.
@@ -186,7 +169,7 @@ impl Driver {
                 if let Some(opening) = self.opening_mut(whose)
                     && opening.lanes.get(&id).is_some_and(|early| early.number == lane)
                 {
-                    self.note_early_lane(whose, id);
+                    opening.lanes.remove(&id);
                     self.set_back(id);
                 }
                 Ok(())
@@ -194,39 +177,5 @@ impl Driver {
             Input::Breach { code, cause } => Err((code, cause)),
             _ => Ok(()),
         }
-    }
-
-    fn note_early_lane(&mut self, whose: Whose, id: ConversationId) {
-        let Some(opening) = self.opening_mut(whose) else { return };
-        let early = opening.left_early.load(Ordering::Relaxed);
-        let Some(lane) = opening.lanes.remove(&id) else { return };
-        if early && let Some(tracked) = self.conversations.get_mut(id) {
-            tracked.early_through = tracked.early_through.max(Some(lane.last));
-        }
-    }
-
-    /// Takes note of which numbers a flight may have shown to the server in early data.
-    fn note_early(&mut self, opening: &Opening) {
-        if !opening.left_early.load(Ordering::Relaxed) {
-            return;
-        }
-        for (id, lane) in &opening.lanes {
-            if let Some(tracked) = self.conversations.get_mut(*id) {
-                tracked.early_through = tracked.early_through.max(Some(lane.last));
-            }
-        }
-    }
-
-    /// Whether sends without an answer may have left in early data: a flight that somebody has copied may come
-    /// again at any time, so their numbers must never stand for anything else.
-    pub(super) fn may_have_left_early(&self, id: ConversationId) -> bool {
-        let Some(tracked) = self.conversations.get(id) else { return false };
-        let connecting = match &self.phase {
-            Phase::Connecting(opening) => Some(opening),
-            _ => None,
-        };
-        let under_way = connecting.into_iter().chain(&self.rival).any(|one| one.may_have_left_early(id));
-        let before = tracked.early_through.is_some_and(|early| early >= tracked.outbox.lowest_unanswered());
-        under_way || before
     }
 }

@@ -41,7 +41,7 @@ impl Driver {
                 self.align_numbers(id);
                 self.sendable.insert(id);
             }
-            Refusal::DeviceForgotten => return self.renew_device("the state is an old copy"),
+            Refusal::DeviceForgotten => self.need_new_device(),
         }
         self.reset_lane_if_needed(id);
     }
@@ -50,9 +50,6 @@ impl Driver {
     pub(super) fn reset_lane_if_needed(&mut self, id: ConversationId) {
         let now = self.now;
         if self.conversations.get(id).is_some_and(|tracked| tracked.outbox.needs_new_lane()) {
-            if self.may_have_left_early(id) {
-                return self.renew_device("numbers may have left in early data");
-            }
             // It carries the numbers that must change.
             self.drop_rival();
         }
@@ -139,11 +136,7 @@ impl Driver {
             }
             self.send_failed(id, item.client_seq, ClientError::refused(code));
         }
-        let Some(first) = first else { return };
-        let Some(tracked) = self.conversations.get(id) else { return };
-        if tracked.early_through >= Some(first) && !tracked.storing.is_empty() {
-            self.renew_device("numbers may have left in early data");
-        } else {
+        if let Some(first) = first {
             self.renumber(id, first);
         }
     }

@@ -74,11 +74,6 @@ impl Driver {
     fn store_entry(&mut self, enqueue: Enqueue) {
         let Enqueue { conversation: id, content, reply, .. } = enqueue;
         let tracked = self.conversations.touch(id);
-        if tracked.early_through >= Some(tracked.next_client_seq()) {
-            // A number that was not used up: a copy of the first flight could still bring the other entry.
-            self.renew_device("a number may have left in early data");
-        }
-        let tracked = self.conversations.touch(id);
         let client_seq = tracked.next_client_seq();
         self.outbox_bytes = self.outbox_bytes.saturating_add(content.len());
         self.journal.outbox(id, client_seq, &content);
@@ -96,6 +91,10 @@ impl Driver {
             return;
         }
         let Some(Storing { content, reply, .. }) = tracked.storing.pop_front() else { return };
+        if self.needs_new_device {
+            // A conversation that is new since: its first send, too, waits for the new id.
+            tracked.outbox.hold_new();
+        }
         let Ok(client_seq) = tracked.outbox.push(content) else { return };
         if let Some(reply) = reply {
             let (waiter, answer) = oneshot::channel();

@@ -32,9 +32,6 @@ pub(super) struct Tracked {
     pub(super) waiting: VecDeque<Enqueue>,
     /// Who waits for an answer.
     pub(super) waiters: BTreeMap<ClientSeq, Reply<Accepted>>,
-    /// Numbers up to here may have left in early data. A copy of that may come to the server at any time, so they
-    /// never stand for another content.
-    pub(super) early_through: Option<ClientSeq>,
     /// Sends have new numbers, and an older session may still hold a copy with the old ones: until the next Welcome
     /// they do not go into a first flight, which may be read beside that session.
     pub(super) renumbered: bool,
@@ -87,7 +84,6 @@ impl Tracked {
             storing: VecDeque::new(),
             waiting: VecDeque::new(),
             waiters: BTreeMap::new(),
-            early_through: None,
             renumbered: false,
             renumbering: 0,
             backoff: Backoff::new(),
@@ -109,10 +105,7 @@ impl Tracked {
 
     /// As it was stored.
     pub(super) fn restore(row: ConversationRow, outbox: Outbox) -> Self {
-        // In the process before, perhaps.
-        let early_through = outbox.items().last().map(|item| item.client_seq);
         Self {
-            early_through,
             peer: row.peer,
             had: row.cursor.as_ref().map(CursorState::seq),
             cursor: row.cursor,

@@ -48,6 +48,8 @@ pub struct Outbox {
     settled: ClientSeq,
     blocked_until: Duration,
     trouble: Option<Trouble>,
+    /// Nothing from this number on is sent: see [`Outbox::hold_new`].
+    held_from: Option<ClientSeq>,
 }
 
 /// How much an outbox keeps.
@@ -129,6 +131,7 @@ impl Outbox {
             settled: ClientSeq::FIRST,
             blocked_until: Duration::ZERO,
             trouble: None,
+            held_from: None,
         }
     }
 
@@ -178,7 +181,9 @@ impl Outbox {
             return None;
         }
         let lowest = self.settled.get();
-        let item = self.items.iter_mut().find(|item| !item.on_the_wire)?;
+        let held_from = self.held_from;
+        let may_go = |item: &Item| held_from.is_none_or(|from| item.send.client_seq < from);
+        let item = self.items.iter_mut().find(|item| !item.on_the_wire).filter(|item| may_go(item))?;
         let ahead = usize::try_from(item.send.client_seq.get().saturating_sub(lowest)).unwrap_or(usize::MAX);
         if ahead >= limits::UNANSWERED_SENDS_MAX {
             return None;
@@ -194,6 +199,7 @@ impl Outbox {
         let window = u64::try_from(limits::UNANSWERED_SENDS_MAX).unwrap_or(u64::MAX);
         let end = self.settled.get().saturating_add(window);
         let may_go = self.trouble.is_none() && now >= self.blocked_until;
+        let end = self.held_from.map_or(end, |from| from.get().min(end));
         let within = self.items().take_while(move |item| may_go && item.client_seq.get() < end);
         within.map(|item| Send { client_seq: item.client_seq, content: item.content.clone() })
     }
@@ -233,7 +239,9 @@ impl Outbox {
     /// When [`poll_send`](Self::poll_send) is worth another call, where only time is missing.
     #[must_use]
     pub fn next_send_at(&self) -> Option<Duration> {
-        let waits = self.trouble.is_none() && self.items.iter().any(|item| !item.on_the_wire);
+        let held_from = self.held_from;
+        let may_go = |item: &Item| held_from.is_none_or(|from| item.send.client_seq < from);
+        let waits = self.trouble.is_none() && self.items.iter().any(|item| !item.on_the_wire && may_go(item));
         waits.then_some(self.blocked_until)
     }
 
@@ -291,6 +299,18 @@ impl Outbox {
         matches!(self.trouble, Some(Trouble::DeviceForgotten))
     }
 
+    /// Another conversation needs a new device id. What is in the outbox now may have been appended already, so it is
+    /// sent until it is answered; what comes later is kept back, until [`renumber`](Self::renumber).
+    pub fn hold_new(&mut self) {
+        self.held_from.get_or_insert(self.next);
+    }
+
+    /// Whether nothing is left that might have been appended under the old device id: then it may be given up.
+    #[must_use]
+    pub fn is_settled_for_new_device(&self) -> bool {
+        self.needs_new_device() || self.held_from.is_none_or(|from| self.lowest_unanswered() >= from)
+    }
+
     /// The lane is gone, whoever ended it: what has no answer is sent again on the next. Answers with the
     /// numbers that changed, all at once; mostly none. The caller stores them before it sends.
     #[must_use = "changed numbers must be stored before anything is sent under them"]
@@ -312,6 +332,7 @@ impl Outbox {
     pub fn renumber(&mut self, first: ClientSeq) -> Vec<Renumbered> {
         self.items.iter_mut().for_each(|item| item.on_the_wire = false);
         self.trouble = None;
+        self.held_from = None;
         self.number_from(0, first)
     }
 

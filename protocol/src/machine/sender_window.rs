@@ -95,6 +95,14 @@ impl SenderWindow {
         }
     }
 
+    /// Whether one of the answers it remembers was to this body, under whatever number. A send that arrives as
+    /// early data and is new by its number, but not by its body, may be a recording of one that was numbered
+    /// anew since.
+    #[must_use]
+    pub fn remembers(&self, hash: BodyHash) -> bool {
+        self.answers.iter().any(|(known, _)| *known == hash)
+    }
+
     /// Notes what was done with the send of the number expected, which uses that number up.
     pub fn record(&mut self, hash: BodyHash, outcome: Outcome) {
         if self.answers.len() >= Self::ANSWERS_MAX {

@@ -51,6 +51,8 @@ pub(crate) struct SendRequest {
     pub(crate) peer: Option<UserId>,
     /// The lane it came on.
     pub(crate) lane: Arc<LaneState>,
+    /// It came before the handshake was complete, and may be a recording.
+    pub(crate) early: bool,
 }
 
 /// What a send lane has come to.
@@ -74,8 +76,18 @@ impl LaneState {
 /// What became of one send.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum SendOutcome {
-    Accepted { seq: Seq, at: TimestampMs, duplicate: bool },
-    Refused { code: ErrorCode, expected: Option<ClientSeq> },
+    Accepted {
+        seq: Seq,
+        at: TimestampMs,
+        duplicate: bool,
+    },
+    Refused {
+        code: ErrorCode,
+        expected: Option<ClientSeq>,
+    },
+    /// It came early, and its body is known under another number: it is to come again when it is certain who
+    /// sends it (FUL-SEND-23). Nothing was done.
+    Deferred,
 }
 
 /// What a batch did, once it is durable.
@@ -200,6 +212,7 @@ async fn decide(
             Ok(SendOutcome::Refused { code: ErrorCode::ClientSeqAhead, expected: Some(expected) })
         }
         Decision::Reused => Ok(REUSED),
+        Decision::Append if request.early && window.remembers(request.hash) => Ok(SendOutcome::Deferred),
         Decision::Append => match draft.apply(request).await? {
             Ok(seq) => {
                 window.record(request.hash, Outcome::Accepted(seq));

@@ -262,6 +262,7 @@ impl Session {
             content,
             peer: open.peer,
             lane: Arc::default(),
+            early: false,
         };
         let conversation = self.shared.log.conversation(id);
         // From here on nothing of the lane comes between.

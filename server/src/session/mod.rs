@@ -238,6 +238,7 @@ impl Session {
             unanswered: Arc::clone(&self.unanswered),
             send_lanes: self.send_lanes.clone(),
             hedging: Arc::clone(&self.hedging),
+            admission: None,
             send,
             reader: FrameReader::new(receive, FrameDecoder::new()),
         };

@@ -24,10 +24,13 @@
 //! sends of one device to one conversation, in any interleaving. The window makes one order of them: only the number
 //! that is expected is appended, whichever connection brings it; the same number again is a duplicate and gets
 //! the old answer; a number ahead is refused and sent again. So the order is that of the numbers, as long as one
-//! number means one content. That is the client's part (FUL-SEND-23, FUL-SEND-24): what may have left in early data
-//! is never numbered anew, and what was numbered anew leaves in no early data. An older session may therefore still
-//! deliver what the client sent on it, and nothing that contradicts the early lanes. Where a client breaks this, a
-//! number with another content is refused with `client_seq_reused`, as everywhere, and harms this device alone.
+//! number means one content. Where a client has numbered its sends anew, that is kept up from both sides: what was
+//! numbered anew leaves in no early data (FUL-SEND-24); and a send that comes early under a number that is free, with
+//! a body that was answered under another one, waits for the session (FUL-SEND-23), which a recording and a flight that
+//! was given up never get. The answers that are remembered are enough to tell: a number that is free again lies at
+//! most `UNANSWERED_SENDS_MAX` above the new one of the same send. Only a store that went back in time takes numbers
+//! further back; then the tickets are those of another epoch, and a miss. Where a client breaks this, a number with
+//! another content is refused with `client_seq_reused`, as everywhere, and harms this device alone.
 //!
 //! Bounds: the streams and bytes of the first flight, which reading does not widen; what a session may have
 //! unanswered; the rates of the user; `HANDSHAKE_TIMEOUT` and then `HELLO_TIMEOUT`.
@@ -65,10 +68,13 @@ pub(super) struct Control {
 
 /// What streams wait for that may not be served before there is a session.
 #[derive(Clone)]
-struct Admitted {
+pub(super) struct Admitted {
     handle: Arc<SessionHandle>,
     requests: Arc<Semaphore>,
 }
+
+/// Tells when that is.
+pub(super) type Admission = watch::Receiver<Option<Admitted>>;
 
 /// See the module. Use in this order: `handshake`, `hello`, `admit`.
 pub(crate) struct Opening {
@@ -232,10 +238,11 @@ impl Opening {
             unanswered: Arc::clone(&self.unanswered),
             send_lanes: Arc::clone(&self.send_lanes),
             hedging: Arc::clone(&self.hedging),
+            admission: early.then(|| self.admission.subscribe()),
             send,
             reader: FrameReader::new(receive, FrameDecoder::new()),
         };
-        self.tasks.spawn(serve_or_wait(lane, early, self.admission.subscribe()));
+        self.tasks.spawn(serve_or_wait(lane, self.admission.subscribe()));
     }
 
     async fn has_other_streams(&self) -> bool {
@@ -243,15 +250,11 @@ impl Opening {
     }
 }
 
-/// Serves a send lane at once if it came `early`, and every other stream once there is a session.
-async fn serve_or_wait(
-    mut lane: LaneStream,
-    early: bool,
-    mut admission: watch::Receiver<Option<Admitted>>,
-) -> Result<(), End> {
+/// Serves a send lane at once if it came early, and every other stream once there is a session.
+async fn serve_or_wait(mut lane: LaneStream, mut admission: Admission) -> Result<(), End> {
     let Some(first) = first_frame(&mut lane.reader).await? else { return Ok(()) };
     match first {
-        Frame::SendOpen(open) if early => SendLane::serve(lane, open).await,
+        Frame::SendOpen(open) if lane.admission.is_some() => SendLane::serve(lane, open).await,
         first => {
             // Fails when there will be no session.
             let Ok(Some(admitted)) =

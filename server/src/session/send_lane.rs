@@ -22,6 +22,7 @@ use tokio::sync::{Semaphore, oneshot};
 use super::{
     End, Shared, end_of,
     hedging::{Hedging, OrderedSends},
+    opening::Admission,
 };
 use crate::{
     limits::UNANSWERED_BYTES_PER_SESSION_MAX,
@@ -48,6 +49,8 @@ pub(super) struct LaneStream {
     pub(super) unanswered: Arc<Semaphore>,
     pub(super) send_lanes: OpenLanes,
     pub(super) hedging: Arc<Hedging>,
+    /// Of a lane that came in early data: tells when there is a session.
+    pub(super) admission: Option<Admission>,
     pub(super) send: SendStream,
     pub(super) reader: FrameReader,
 }
@@ -173,14 +176,41 @@ impl SendLane {
             content: send.content,
             peer: self.peer.clone(),
             lane: Arc::clone(&self.state),
+            early: self.stream.admission.as_ref().is_some_and(|admission| admission.borrow().is_none()),
         };
+        self.submit(request).await;
+    }
+
+    /// Hands a send to the log. Early ones one at a time: one that has to wait must not have those behind it
+    /// refused.
+    async fn submit(&mut self, request: SendRequest) {
+        let client_seq = request.client_seq;
+        let Some(mut answered) = self.queue(request.clone()).await else { return };
+        if request.early {
+            let result = answered.await.unwrap_or_else(|_| Err(given_up()));
+            let Ok(SendOutcome::Deferred) = result else {
+                self.answers.push_back(Answer::Ready(answer_frame(client_seq, result)));
+                return;
+            };
+            let Some(admission) = &mut self.stream.admission else { return };
+            if admission.wait_for(Option::is_some).await.is_err() {
+                // There will be no session.
+                return;
+            }
+            let Some(again) = self.queue(SendRequest { early: false, ..request }).await else { return };
+            answered = again;
+        }
+        self.answers.push_back(Answer::Waiting(client_seq, answered));
+    }
+
+    async fn queue(&self, request: SendRequest) -> Option<oneshot::Receiver<Result<SendOutcome, LogError>>> {
         let size = request.content.len().clamp(1, UNANSWERED_BYTES_PER_SESSION_MAX);
         let size = u32::try_from(size).unwrap_or(u32::MAX);
         // Closed only with the session.
-        let Ok(room) = Arc::clone(&self.stream.unanswered).acquire_many_owned(size).await else { return };
+        let room = Arc::clone(&self.stream.unanswered).acquire_many_owned(size).await.ok()?;
         let (answer, answered) = oneshot::channel();
-        log.submit(&self.conversation, PendingSend { request, answer, _room: room });
-        self.answers.push_back(Answer::Waiting(client_seq, answered));
+        self.stream.shared.log.submit(&self.conversation, PendingSend { request, answer, _room: room });
+        Some(answered)
     }
 
     fn refuse(&mut self, client_seq: ClientSeq, code: ErrorCode, retry_after: Option<Duration>) {
@@ -223,9 +253,7 @@ async fn next_answer(answers: &mut VecDeque<Answer>) -> Frame {
         Some(Answer::Ready(frame)) => frame.clone(),
         Some(Answer::Waiting(client_seq, answered)) => {
             let client_seq = *client_seq;
-            let result = answered
-                .await
-                .unwrap_or_else(|_| Err(LogError::Unfinished("the append was given up".to_owned())));
+            let result = answered.await.unwrap_or_else(|_| Err(given_up()));
             answer_frame(client_seq, result)
         }
     };
@@ -233,10 +261,16 @@ async fn next_answer(answers: &mut VecDeque<Answer>) -> Frame {
     frame
 }
 
+fn given_up() -> LogError {
+    LogError::Unfinished("the append was given up".to_owned())
+}
+
 fn answer_frame(client_seq: ClientSeq, result: Result<SendOutcome, LogError>) -> Frame {
     match result {
         Ok(SendOutcome::Accepted { seq, at, .. }) => Frame::Accepted(Accepted { client_seq, seq, at }),
         Ok(SendOutcome::Refused { code, expected }) => refused(client_seq, code, expected, None),
+        // Only early sends are, and those are not answered with it.
+        Ok(SendOutcome::Deferred) => refused(client_seq, ErrorCode::Internal, None, None),
         Err(error) => refused(client_seq, error.code(), None, Some(Duration::from_secs(1))),
     }
 }

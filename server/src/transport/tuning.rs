@@ -4,7 +4,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use fulmar_protocol::limits;
+use fulmar_protocol::{Epoch, limits};
 use quinn::{Connection, IdleTimeout, TransportConfig, VarInt};
 use sha2::{Digest as _, Sha256};
 
@@ -87,7 +87,7 @@ pub(crate) fn transport() -> Arc<TransportConfig> {
 ///
 /// All that RFC 9000, 7.4.1, and RFC 9221, 3, name is in it. The last two are not set here but by the QUIC stack:
 /// change them with it.
-pub(crate) fn early_data_settings() -> SettingsDigest {
+pub(crate) fn early_data_settings(epoch: Epoch) -> SettingsDigest {
     let datagram_bytes = u64::try_from(DATAGRAM_RECEIVE_BUFFER_BYTES).unwrap_or(u64::MAX);
     digest(&[
         ("initial_max_data", first_flight_bytes().into()),
@@ -99,6 +99,8 @@ pub(crate) fn early_data_settings() -> SettingsDigest {
         ("max_datagram_frame_size", datagram_bytes),
         ("active_connection_id_limit", 5),
         ("grease_quic_bit", 1),
+        // No setting of the transport; but numbers that early sends carry mean nothing in another history.
+        ("epoch", epoch.get()),
     ])
 }
 
@@ -144,7 +146,8 @@ mod tests {
         let one = digest(&[("initial_max_data", 65_536), ("initial_max_streams_bidi", 16)]);
         assert_ne!(digest(&[("initial_max_data", 65_537), ("initial_max_streams_bidi", 16)]), one);
         assert_ne!(digest(&[("initial_max_streams_bidi", 65_536), ("initial_max_data", 16)]), one);
-        assert_eq!(early_data_settings(), early_data_settings());
-        assert_ne!(early_data_settings(), one);
+        assert_eq!(early_data_settings(Epoch::new(1)), early_data_settings(Epoch::new(1)));
+        assert_ne!(early_data_settings(Epoch::new(1)), early_data_settings(Epoch::new(2)));
+        assert_ne!(early_data_settings(Epoch::new(1)), one);
     }
 }

@@ -64,8 +64,8 @@ impl Actor {
                 870..900 => self.sleep().await,
                 900..930 => self.crash().await,
                 930..950 => self.back_up(),
-                950..951 => self.restore().await,
-                951..970 => self.make_group(),
+                950..956 => self.restore().await,
+                956..970 => self.make_group(),
                 _ => self.change_group(),
             }
         }

@@ -27,6 +27,7 @@ async fn where_removals_are_ignored_the_removed_go_on() {
         let sent = match sent {
             SendOutcome::Accepted { seq, .. } => Ok(seq.get()),
             SendOutcome::Refused { code, .. } => Err(code),
+            SendOutcome::Deferred => panic!("it was not early"),
         };
         assert_eq!(sent, wanted);
     }

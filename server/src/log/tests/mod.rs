@@ -137,6 +137,7 @@ impl Fixture {
         let room = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
         let (answer, answered) = oneshot::channel();
         let request = SendRequest {
+            early: false,
             sender: Sender { tag: DeviceTag::of(&device), user: sender, device },
             client_seq: ClientSeq::new(client_seq),
             hash: BodyHash::of(&content),
@@ -157,6 +158,7 @@ impl Fixture {
         match self.send_as(sender, id, next, content, None).await {
             SendOutcome::Accepted { seq, .. } => Ok(seq),
             SendOutcome::Refused { code, .. } => Err(code),
+            SendOutcome::Deferred => panic!("it was not early"),
         }
     }
 

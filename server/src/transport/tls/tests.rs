@@ -179,7 +179,7 @@ fn remembering(tickets: Arc<dyn StoresServerSessions>) -> Arc<ServerConfig> {
 }
 
 fn tickets() -> Arc<Tickets> {
-    Tickets::new(100, early_data_settings(), Clock::system(), Metrics::new())
+    Tickets::new(100, early_data_settings(fulmar_protocol::Epoch::new(1)), Clock::system(), Metrics::new())
 }
 
 #[test]
