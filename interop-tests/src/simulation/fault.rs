@@ -21,7 +21,7 @@ impl Fault {
         Self {
             name: "no-deduplication",
             commit: |server| server.fault = Some(ServerFault::NoDeduplication),
-            breaks: &[Invariant::EachSendOnceInOrder],
+            breaks: &[Invariant::EachSendOnceInOrder, Invariant::AcceptedIsNeverLost],
         },
         Self {
             name: "lost-hints-never-swept",

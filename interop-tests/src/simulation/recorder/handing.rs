@@ -31,14 +31,14 @@ impl State {
                 self.check_once(now, id, conversation, seq);
             }
             None => {
-                let (kind, sender) = (kind(&seen), &seen.sender);
+                let (kind, sender) = (seen.kind(), &seen.sender);
                 self.tell(now, &format!("device {device}: handed {seq} of {place}, {kind} of {sender}"));
             }
         }
         let known = self.logs.entry(conversation).or_default().entries.entry(seq).or_insert(seen.clone());
         let before = known.clone();
         if !known.is_same(&seen) {
-            let what = format!("entry {seq} of {place} is {before:?} and {seen:?}");
+            let what = format!("entry {seq} of {place} is {before} and {seen}");
             self.violate(now, Invariant::AcceptedIsNeverLost, what);
         }
     }
@@ -92,10 +92,4 @@ impl State {
             cursor.anew = true;
         }
     }
-}
-
-/// What an entry that is no message is, in a word.
-fn kind(seen: &Seen) -> String {
-    let text = format!("{:?}", seen.content);
-    text.split(['(', ' ', '{']).next().unwrap_or_default().to_owned()
 }

@@ -1,6 +1,7 @@
 //! A conversation's log as it was first seen by anybody.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use fulmar_client::ReceivedEntry;
 use fulmar_protocol::{ClientSeq, Content, ConversationId, HistoryPolicy, Ordinal, Seq, TimestampMs, UserId};
@@ -70,6 +71,12 @@ impl Seen {
         }
     }
 
+    /// What kind of content it has, in a word.
+    pub(super) fn kind(&self) -> String {
+        let text = format!("{:?}", self.content);
+        text.split(['(', ' ', '{']).next().unwrap_or_default().to_owned()
+    }
+
     pub(super) fn is_redacted(&self) -> bool {
         matches!(self.content, Content::Redacted(_))
     }
@@ -87,6 +94,16 @@ impl Seen {
             self.content = other.content.clone();
         }
         same_frame && same_content && same_redaction
+    }
+}
+
+impl fmt::Display for Seen {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.message() {
+            Some(id) => write!(formatter, "m{}", id.0)?,
+            None => formatter.write_str(&self.kind())?,
+        }
+        write!(formatter, " of {} (message {}, at {})", self.sender, self.ordinal, self.at.get())
     }
 }
 
@@ -154,7 +171,8 @@ impl Log {
                 _ => counted == 0,
             };
             if !fits || before.is_some_and(|before| seen.ordinal < before.ordinal) {
-                return Some(format!("{seq} counts as message {}, after {before:?}", seen.ordinal));
+                let before = before.map_or_else(String::new, ToString::to_string);
+                return Some(format!("{seq} is {seen}, after {before}"));
             }
             if let Some(by) = seen.redacted_by
                 && !matches!(self.entries.get(&by).map(|by| &by.content), Some(Content::Redact(_)))

@@ -42,8 +42,7 @@ impl State {
         self.tell(now, &format!("device {device}: m{} accepted as {seq} of {}", id.0, short(conversation)));
         let seen = self.logs.get(&conversation).and_then(|log| log.entries.get(&seq));
         if let Some(seen) = seen.filter(|seen| !seen.is_redacted() && seen.message() != Some(id)) {
-            let what =
-                format!("m{} was accepted as {seq} of {}, which is {seen:?}", id.0, short(conversation));
+            let what = format!("m{} was accepted as {seq} of {}, which is {seen}", id.0, short(conversation));
             self.violate(now, Invariant::AcceptedIsNeverLost, what);
         }
     }
