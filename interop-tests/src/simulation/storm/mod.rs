@@ -110,7 +110,7 @@ pub async fn storm(options: StormOptions) -> StormReport {
     let prepare = Arc::clone(&options.prepare);
     let world = World::with(options.seed, move |server| prepare(server));
     let recorder = Recorder::new(world.origin());
-    options.watch.begin(&recorder);
+    let _watched = options.watch.begin(&recorder);
     world.start_server().await;
     let scene = Arc::new(set_scene(&options, &world, &recorder, &mut random));
     let mut tasks = tokio::task::JoinSet::new();
