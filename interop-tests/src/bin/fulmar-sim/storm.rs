@@ -14,12 +14,12 @@ use serde_json::json;
 const EXAMPLES: &str = "\
 Examples:
   cargo xtask sim --seeds 500 --minutes 30
-  cargo xtask sim --seed 7 --minutes 30 --events 200      one seed again, with more of what led there
+  cargo xtask sim --seed 7 --minutes 30 --events 200   one seed, with more of what led there
   cargo xtask sim --seeds 20 --profile lte --profile edge
-  cargo xtask sim --seeds 20 --fault no-deduplication     what checks the promises is checked
+  cargo xtask sim --seeds 20 --fault no-deduplication  the checks are checked
 
-A seed repeats a run exactly: the same packets at the same times, on any machine, with the same build of the
-code. Exit status: 0 all was well, 1 something was not, 2 the command line was not right.";
+The same build repeats a seed exactly: the same packets at the same times.
+Exit status: 0 all was well, 1 something was not, 2 the command line was not right.";
 
 /// What is asked for.
 #[derive(clap::Args)]
