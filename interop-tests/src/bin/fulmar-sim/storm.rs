@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use clap::builder::PossibleValuesParser;
 use fulmar_interop_tests::network::Profile;
-use fulmar_interop_tests::simulation::{Fault, SeedReport, StormNews, StormOptions, storms};
+use fulmar_interop_tests::simulation::{Fault, SeedReport, StormNews, StormOptions, StormsOptions, storms};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
@@ -64,14 +64,14 @@ fn faults() -> PossibleValuesParser {
 
 /// Runs the storms. Whether all was well.
 pub(crate) fn run(arguments: &Arguments) -> bool {
-    let jobs =
-        arguments.jobs.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
+    let mut how = StormsOptions::default();
+    how.jobs = arguments.jobs.unwrap_or(how.jobs);
     let bar = progress_bar(arguments);
     let began = now();
     let seeds = (0..arguments.seeds).map(|number| arguments.seed.wrapping_add(number));
     let reports = storms(
         seeds,
-        jobs,
+        how,
         |seed| options(arguments, seed),
         |news| match news {
             StormNews::Ended(report) => {
