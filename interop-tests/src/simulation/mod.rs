@@ -6,6 +6,7 @@
 //! | `network` | hosts, links, address translation, packets |
 //! | `world` | the server and its machine |
 //! | `device` | a client and its machine |
+//! | `lab` | measurements of latency and bytes |
 //! | `storm` | users that act at random while everything breaks |
 //! | `recorder` | what must hold whatever happens |
 //! | `credentials`, `time` | what makes two runs the same |
@@ -20,6 +21,7 @@
 
 mod credentials;
 mod device;
+mod lab;
 mod network;
 mod recorder;
 mod storm;
@@ -27,6 +29,9 @@ mod time;
 mod world;
 
 pub use device::{Device, Watcher};
+pub use lab::{
+    Delivery, Figures, Run, Settings, Trial, Way, first_messages, measure, measure_once,
+};
 pub use network::{
     Cause, Counters, Direction, Host, InboxOptions, NAT_TIMEOUT_DEFAULT, Network, Packet, Tally, Tap,
     Verdict, receive,
