@@ -42,6 +42,8 @@ impl WorldCredentials {
         let write = |name: &str, contents: &str| std::fs::write(folder.path().join(name), contents).unwrap();
         write("certificate.pem", &certificate);
         write("key.pem", &server_key);
+        // As long as a server would make it: many worlds share the folder, and none is to make its own.
+        std::fs::write(folder.path().join("reset-key"), [4; 64]).unwrap();
         let token_key = key_pair(3);
         let decoding = DecodingKey::from_ed_der(token_key.public_key_raw());
         let mut public = Jwk::from_decoding_key(&decoding, Some(Algorithm::EdDSA)).unwrap();
