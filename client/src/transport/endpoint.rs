@@ -139,6 +139,7 @@ fn transport_config(round_trip: Option<Duration>) -> TransportConfig {
         .datagram_receive_buffer_size(Some(limits::DATAGRAM_RECEIVE_BYTES))
         .datagram_send_buffer_size(limits::DATAGRAM_SEND_BYTES)
         .max_idle_timeout(limits::IDLE_TIMEOUT.try_into().ok());
+    fulmar_transport::tune(&mut config);
     if let Some(round_trip) = round_trip {
         config.initial_rtt(round_trip.clamp(limits::INITIAL_RTT_MIN, limits::INITIAL_RTT_MAX));
     }

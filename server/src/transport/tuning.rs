@@ -78,6 +78,7 @@ pub(crate) fn transport() -> TransportConfig {
         ))))
         .datagram_send_buffer_size(DATAGRAM_SEND_BUFFER_BYTES)
         .datagram_receive_buffer_size(Some(DATAGRAM_RECEIVE_BUFFER_BYTES));
+    fulmar_transport::tune(&mut config);
     config
 }
 

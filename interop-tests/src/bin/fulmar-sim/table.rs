@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fulmar_interop_tests::network::Profile;
-use fulmar_interop_tests::simulation::{Figures, Trial, Way, measure};
+use fulmar_interop_tests::simulation::{Figures, Settings, Trial, Way, measure};
 
 /// What the command line says.
 struct Options {
@@ -12,6 +12,8 @@ struct Options {
     profiles: Vec<&'static Profile>,
     ways: Vec<Way>,
     json: bool,
+    settings: Vec<&'static Settings>,
+    per_second: u64,
 }
 
 impl Options {
@@ -22,6 +24,8 @@ impl Options {
             profiles: Vec::new(),
             ways: Way::ALL.to_vec(),
             json: false,
+            settings: Vec::new(),
+            per_second: 4,
         };
         let mut args = args.iter();
         while let Some(arg) = args.next() {
@@ -35,6 +39,11 @@ impl Options {
                     let name = value()?;
                     options.profiles.push(Profile::by_name(name).ok_or_else(|| format!("no profile {name}"))?);
                 }
+                "--settings" => {
+                    let name = value()?;
+                    options.settings.push(Settings::by_name(name).ok_or_else(|| format!("no settings {name}"))?);
+                }
+                "--per-second" => options.per_second = number(value()?)?,
                 "--way" => {
                     let name = value()?;
                     options.ways.retain(|way| way.name() == name);
@@ -44,6 +53,9 @@ impl Options {
         }
         if options.profiles.is_empty() {
             options.profiles = Profile::ALL.iter().collect();
+        }
+        if options.settings.is_empty() {
+            options.settings.push(&Settings::AS_THEY_ARE);
         }
         Ok(options)
     }
@@ -57,12 +69,16 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         println!("|---|---|--:|--:|--:|--:|--:|--:|--:|--:|");
     }
     for profile in &options.profiles {
+        for settings in &options.settings {
+        if options.settings.len() > 1 { println!("{}", settings.name); }
         let mut lanes_bytes = None;
         let cells: Vec<(Way, Figures)> = options
             .ways
             .iter()
             .map(|way| {
-                let trial = Trial::new(**profile, *way, Duration::from_secs(options.minutes * 60));
+                let mut trial = Trial::new(**profile, *way, Duration::from_secs(options.minutes * 60));
+                trial.settings = **settings;
+                trial.per_second = options.per_second as f64;
                 (*way, measure(&trial, 1..1 + options.seeds))
             })
             .inspect(|(way, figures)| {
@@ -77,6 +93,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
             } else {
                 println!("{}", row(profile, *way, figures, lanes_bytes));
             }
+        }
         }
     }
     Ok(())

@@ -18,6 +18,7 @@ mod lanes;
 mod meter;
 mod one_stream;
 mod options;
+mod settings;
 
 pub use figures::{Delivery, Figures, Run};
 pub use first::first_messages;
