@@ -8,7 +8,7 @@ use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
-use quinn::{AsyncUdpSocket, Endpoint, EndpointConfig, Runtime, TokioRuntime};
+use quinn::{AsyncUdpSocket, Endpoint, EndpointConfig, Runtime, TokioRuntime, TransportConfig};
 use rustls::time_provider::{DefaultTimeProvider, TimeProvider};
 
 use crate::rng::Rng;
@@ -28,12 +28,13 @@ pub struct Environment {
     sockets: Option<Arc<dyn Sockets>>,
     seed: Option<u64>,
     time: Arc<dyn TimeProvider>,
+    tune: Option<fn(&mut TransportConfig)>,
 }
 
 impl Default for Environment {
     /// The machine's own.
     fn default() -> Self {
-        Self { sockets: None, seed: None, time: Arc::new(DefaultTimeProvider) }
+        Self { sockets: None, seed: None, time: Arc::new(DefaultTimeProvider), tune: None }
     }
 }
 
@@ -42,7 +43,22 @@ impl Environment {
     #[cfg(feature = "simulation")]
     #[must_use]
     pub fn simulated(sockets: Arc<dyn Sockets>, seed: u64, time: Arc<dyn TimeProvider>) -> Self {
-        Self { sockets: Some(sockets), seed: Some(seed), time }
+        Self { sockets: Some(sockets), seed: Some(seed), time, tune: None }
+    }
+
+    /// With a last word on how QUIC is set: what a measurement varies.
+    #[cfg(feature = "simulation")]
+    #[must_use]
+    pub fn with_transport(mut self, tune: fn(&mut TransportConfig)) -> Self {
+        self.tune = Some(tune);
+        self
+    }
+
+    /// Has that last word.
+    pub(crate) fn tune(&self, config: &mut TransportConfig) {
+        if let Some(tune) = self.tune {
+            tune(config);
+        }
     }
 
     /// A source of randomness, the same one at each call when it is seeded.

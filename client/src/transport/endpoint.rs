@@ -48,7 +48,9 @@ impl Endpoints {
         let endpoint = self.reaching(remote)?;
         let round_trip = self.paths.lock().round_trips.get(&remote).copied();
         let mut config = self.config.clone();
-        config.transport_config(Arc::new(transport_config(round_trip)));
+        let mut transport = transport_config(round_trip);
+        self.environment.tune(&mut transport);
+        config.transport_config(Arc::new(transport));
         endpoint.connect_with(config, remote, name).map_err(|error| {
             let (what, expected) =
                 ("the server", format!("a name or address that can be connected to: {error}"));
@@ -117,6 +119,13 @@ impl Endpoints {
     }
 }
 
+/// How QUIC is set in a client that remembers no path, for measurements that do without the rest of it.
+#[cfg(feature = "simulation")]
+#[must_use]
+pub fn simulated_transport() -> TransportConfig {
+    transport_config(None)
+}
+
 /// There is no keep-alive here: the driver sends its own, and looks for its answer.
 fn transport_config(round_trip: Option<Duration>) -> TransportConfig {
     let mut config = TransportConfig::default();
@@ -130,6 +139,7 @@ fn transport_config(round_trip: Option<Duration>) -> TransportConfig {
         .datagram_receive_buffer_size(Some(limits::DATAGRAM_RECEIVE_BYTES))
         .datagram_send_buffer_size(limits::DATAGRAM_SEND_BYTES)
         .max_idle_timeout(limits::IDLE_TIMEOUT.try_into().ok());
+    fulmar_transport::tune(&mut config);
     if let Some(round_trip) = round_trip {
         config.initial_rtt(round_trip.clamp(limits::INITIAL_RTT_MIN, limits::INITIAL_RTT_MAX));
     }
