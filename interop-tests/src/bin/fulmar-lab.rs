@@ -6,6 +6,9 @@ fn main() -> std::process::ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     match table::run(&args) {
         Ok(()) => std::process::ExitCode::SUCCESS,
-        Err(error) => { eprintln!("{error}"); std::process::ExitCode::FAILURE }
+        Err(error) => {
+            eprintln!("{error}");
+            std::process::ExitCode::FAILURE
+        }
     }
 }

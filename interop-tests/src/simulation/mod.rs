@@ -36,9 +36,7 @@ mod world;
 
 pub use device::{Device, Watcher};
 pub use fault::Fault;
-pub use lab::{
-    Delivery, Figures, Run, Settings, Trial, Way, first_messages, measure, measure_once,
-};
+pub use lab::{Delivery, Figures, Run, Settings, Trial, Way, first_messages, measure, measure_once};
 pub use network::{
     Cause, Counters, Direction, Host, InboxOptions, NAT_TIMEOUT_DEFAULT, Network, Packet, Tally, Tap,
     Verdict, receive,

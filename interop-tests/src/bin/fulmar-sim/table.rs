@@ -37,11 +37,15 @@ impl Options {
                 "--json" => options.json = true,
                 "--profile" => {
                     let name = value()?;
-                    options.profiles.push(Profile::by_name(name).ok_or_else(|| format!("no profile {name}"))?);
+                    options
+                        .profiles
+                        .push(Profile::by_name(name).ok_or_else(|| format!("no profile {name}"))?);
                 }
                 "--settings" => {
                     let name = value()?;
-                    options.settings.push(Settings::by_name(name).ok_or_else(|| format!("no settings {name}"))?);
+                    options
+                        .settings
+                        .push(Settings::by_name(name).ok_or_else(|| format!("no settings {name}"))?);
                 }
                 "--per-second" => options.per_second = number(value()?)?,
                 "--way" => {
@@ -70,30 +74,32 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     }
     for profile in &options.profiles {
         for settings in &options.settings {
-        if options.settings.len() > 1 { println!("{}", settings.name); }
-        let mut lanes_bytes = None;
-        let cells: Vec<(Way, Figures)> = options
-            .ways
-            .iter()
-            .map(|way| {
-                let mut trial = Trial::new(**profile, *way, Duration::from_secs(options.minutes * 60));
-                trial.settings = **settings;
-                trial.per_second = options.per_second as f64;
-                (*way, measure(&trial, 1..1 + options.seeds))
-            })
-            .inspect(|(way, figures)| {
-                if *way == Way::Lanes {
-                    lanes_bytes = Some(figures.bytes());
-                }
-            })
-            .collect();
-        for (way, figures) in &cells {
-            if options.json {
-                println!("{}", json(profile, *way, figures));
-            } else {
-                println!("{}", row(profile, *way, figures, lanes_bytes));
+            if options.settings.len() > 1 {
+                println!("{}", settings.name);
             }
-        }
+            let mut lanes_bytes = None;
+            let cells: Vec<(Way, Figures)> = options
+                .ways
+                .iter()
+                .map(|way| {
+                    let mut trial = Trial::new(**profile, *way, Duration::from_secs(options.minutes * 60));
+                    trial.settings = **settings;
+                    trial.per_second = options.per_second as f64;
+                    (*way, measure(&trial, 1..1 + options.seeds))
+                })
+                .inspect(|(way, figures)| {
+                    if *way == Way::Lanes {
+                        lanes_bytes = Some(figures.bytes());
+                    }
+                })
+                .collect();
+            for (way, figures) in &cells {
+                if options.json {
+                    println!("{}", json(profile, *way, figures));
+                } else {
+                    println!("{}", row(profile, *way, figures, lanes_bytes));
+                }
+            }
         }
     }
     Ok(())

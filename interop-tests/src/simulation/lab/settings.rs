@@ -68,7 +68,8 @@ const fn both(name: &'static str, tune: fn(&mut TransportConfig)) -> Settings {
 /// Asks the peer to acknowledge after so many packets more, and after so long at the latest.
 fn acks(config: &mut TransportConfig, threshold: u32, delay_ms: Option<u64>) {
     let mut acks = AckFrequencyConfig::default();
-    acks.ack_eliciting_threshold(VarInt::from_u32(threshold)).max_ack_delay(delay_ms.map(Duration::from_millis));
+    acks.ack_eliciting_threshold(VarInt::from_u32(threshold))
+        .max_ack_delay(delay_ms.map(Duration::from_millis));
     config.ack_frequency_config(Some(acks));
 }
 
@@ -108,7 +109,13 @@ impl Controller for Floor {
     ) {
         self.inner.on_ack(now, sent, bytes, app_limited, rtt);
     }
-    fn on_end_acks(&mut self, now: std::time::Instant, in_flight: u64, app_limited: bool, largest: Option<u64>) {
+    fn on_end_acks(
+        &mut self,
+        now: std::time::Instant,
+        in_flight: u64,
+        app_limited: bool,
+        largest: Option<u64>,
+    ) {
         self.inner.on_end_acks(now, in_flight, app_limited, largest);
     }
     fn on_congestion_event(

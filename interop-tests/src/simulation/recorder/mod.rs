@@ -130,6 +130,10 @@ impl Recorder {
             Event::Status(Status::Offline { reason, .. }) => {
                 state.tell(now, &format!("device {device}: offline, {reason}"));
             }
+            Event::Status(Status::Ended { code: Some(_), reason }) => {
+                let what = format!("device {device} ended: {reason}");
+                state.violate(now, Invariant::NobodyGivesUp, what);
+            }
             Event::Status(status) => state.tell(now, &format!("device {device}: {status:?}")),
             _ => {}
         });

@@ -2,16 +2,19 @@
 
 use std::time::Duration;
 
+use fulmar_client::{Event, Status};
 use fulmar_protocol::{
-    AddMembers, ClientSeq, Content, ContentType, ConversationId, CreateGroup, Edit, ErrorCode, GroupNonce,
-    HistoryPolicy, HoleReason, Message, Ordinal, Redact, Redacted, RemoveMembers, Seq, TimestampMs, Title,
-    UserId, UserList,
+    ClientSeq, Content, ContentType, ConversationId, Edit, ErrorCode, GroupNonce, HoleReason, Message,
+    Ordinal, Redact, Redacted, Seq, TimestampMs, UserId,
 };
+use tokio::time::Instant;
 
 use super::log::Handed;
 use super::marks::Standing;
 use super::state::State;
-use super::{Invariant, MessageId};
+use super::{Invariant, MessageId, Recorder};
+
+mod membership;
 
 const NOW: Duration = Duration::ZERO;
 /// Alice's devices, bob's, and carol's.
@@ -258,70 +261,6 @@ fn a_body_may_be_gone_for_who_comes_later_if_somebody_redacted_it() {
     assert_eq!(found(redacted(2)), Some(Invariant::EachSeqOnceInOrder), "2 is an edit");
 }
 
-fn users(devices: &[usize]) -> UserList {
-    UserList::new(devices.iter().map(|device| user(*device)).collect()).unwrap()
-}
-
-/// A group of alice and bob; carol comes at 3 and is removed at 5. `seen` says whom each entry is handed to.
-fn in_group(policy: HistoryPolicy, seen: [&[usize]; 6], last: usize) -> State {
-    let mut state = recorder();
-    let create = CreateGroup {
-        nonce: GroupNonce::new([7; 16]),
-        title: Title::parse("a group").unwrap(),
-        members: users(&[BOB]),
-        history_policy: policy,
-    };
-    let ids: Vec<MessageId> =
-        [ALICE, BOB, last].iter().map(|device| state.new_message(NOW, *device, group())).collect();
-    let entries = [
-        (0, ALICE, Content::CreateGroup(create)),
-        (1, ALICE, message(ids[0])),
-        (1, ALICE, Content::AddMembers(AddMembers { users: users(&[CAROL]) })),
-        (2, BOB, message(ids[1])),
-        (2, ALICE, Content::RemoveMembers(RemoveMembers { users: users(&[CAROL]) })),
-        (3, last, message(ids[2])),
-    ];
-    for ((seq, (ordinal, sender, content)), devices) in (1..).zip(entries).zip(seen) {
-        for device in devices {
-            let unread_after = if *device == sender { 0 } else { ordinal };
-            let entry = entry(group(), seq, ordinal, sender, content.clone());
-            state.handed(NOW, *device, &Handed { unread_after, ..entry });
-        }
-        // Who is not handed an entry is told that it is hidden.
-        for device in (0..3).filter(|device| !devices.contains(device)) {
-            let hole = (Seq::new(seq), Seq::new(seq));
-            state.skipped(NOW, device, group(), hole, HoleReason::Hidden);
-        }
-    }
-    state
-}
-
-const BOTH: &[usize] = &[ALICE, BOB];
-const ALL: &[usize] = &[ALICE, BOB, CAROL];
-
-#[test]
-fn reading_outside_of_membership_is_found_for_every_entry() {
-    let joining = HistoryPolicy::FromJoining;
-    assert_eq!(found(in_group(joining, [BOTH, BOTH, ALL, ALL, ALL, BOTH], BOB)), None);
-    assert_eq!(found(in_group(HistoryPolicy::All, [ALL, ALL, ALL, ALL, ALL, BOTH], BOB)), None);
-    let early = in_group(joining, [BOTH, ALL, ALL, ALL, ALL, BOTH], BOB);
-    assert_eq!(found(early), Some(Invariant::MembersOnly));
-    let late = in_group(HistoryPolicy::All, [ALL, ALL, ALL, ALL, ALL, ALL], BOB);
-    assert_eq!(found(late), Some(Invariant::MembersOnly));
-}
-
-#[test]
-fn writing_without_being_a_member_is_found() {
-    let state = in_group(HistoryPolicy::FromJoining, [BOTH, BOTH, ALL, ALL, ALL, BOTH], CAROL);
-    assert_eq!(found(state), Some(Invariant::MembersOnly));
-    let mut state = recorder();
-    let id = state.new_message(NOW, CAROL, of_two());
-    for device in BOTH {
-        state.handed(NOW, *device, &entry(of_two(), 1, 1, CAROL, message(id)));
-    }
-    assert_eq!(found(state), Some(Invariant::MembersOnly));
-}
-
 #[test]
 fn marks_that_say_more_than_is_true_are_found() {
     let (two, three) = (Seq::new(2), Seq::new(3));
@@ -386,6 +325,16 @@ fn a_backup_may_forget_what_was_sent_since_and_repeat_what_the_server_has_forgot
         repeated.state.handed(NOW, device, &Handed { unread_after, ..again.clone() });
     }
     assert_eq!(found(repeated.state), None);
+}
+
+#[test]
+fn a_client_that_gives_up_is_found() {
+    let recorder = Recorder::new(Instant::now());
+    let ended = |code| Event::Status(Status::Ended { code, reason: "why".to_owned() });
+    recorder.told(ALICE, &ended(None));
+    assert!(recorder.violation().is_none(), "the app closed it");
+    recorder.told(ALICE, &ended(Some(ErrorCode::SessionReplaced)));
+    assert_eq!(recorder.violation().unwrap().invariant, Invariant::NobodyGivesUp);
 }
 
 #[test]
