@@ -40,7 +40,6 @@ fn promises_hold_on_every_network() {
     all_is_well("all profiles", 101..=108, |seed| StormOptions::new(seed, LENGTH, &profiles));
 }
 
-// FUL-DELIVER: a hint may be lost at any time.
 #[test]
 fn lost_hints_only_delay() {
     all_is_well("lost hints", 201..=206, |seed| {
