@@ -1,27 +1,19 @@
 //! A whole server: store, log, hub and endpoint, from start to stop.
 
 mod accept;
+mod options;
 
-use std::{
-    net::{SocketAddr, UdpSocket},
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
-};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use fulmar_protocol::ErrorCode;
-use quinn::{AsyncUdpSocket, Endpoint, EndpointConfig, Runtime, TokioRuntime};
-use rustls::time_provider::{DefaultTimeProvider, TimeProvider};
+use quinn::{Endpoint, TokioRuntime};
 use tokio::{task::JoinSet, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     admin::{AdminOptions, AdminServer},
     auth::{AuthOptions, Authenticator, KeySetError},
-    clock::{Clock, Rng},
-    config::{Config, Credentials},
     fanout::Hub,
-    fault::Faults,
     log::{Log, LogError},
     metrics::Metrics,
     operations::Operations,
@@ -32,115 +24,14 @@ use crate::{
     transport::{frames::varint, reset_key, tls, tuning},
 };
 
+pub use options::ServerOptions;
+
 /// How long a graceful stop waits for sessions to end.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(6);
 /// And then for the endpoint to say goodbye.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// How often sessions whose clients vanished are looked for.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(2);
-
-/// What a server is started with.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct ServerOptions {
-    /// The data folder; the store is in `store` below it.
-    pub data: PathBuf,
-    /// The configuration.
-    pub config: Config,
-    /// Certificate, key, and the keys of tokens.
-    pub credentials: Credentials,
-    /// The time of day.
-    pub clock: Clock,
-    /// Randomness.
-    pub rng: Rng,
-    /// A fault for the store to commit.
-    #[cfg(feature = "fault-injection")]
-    pub store_fault: Option<crate::StoreFault>,
-    /// A fault for the server to commit.
-    #[cfg(feature = "fault-injection")]
-    pub fault: Option<crate::ServerFault>,
-    /// What the server has in place of the machine's own.
-    #[cfg(feature = "simulation")]
-    pub simulation: Option<crate::Simulation>,
-}
-
-impl ServerOptions {
-    /// What every start needs, and no fault.
-    #[must_use]
-    pub fn new(data: PathBuf, config: Config, credentials: Credentials, clock: Clock, rng: Rng) -> Self {
-        Self {
-            data,
-            config,
-            credentials,
-            clock,
-            rng,
-            #[cfg(feature = "fault-injection")]
-            store_fault: None,
-            #[cfg(feature = "fault-injection")]
-            fault: None,
-            #[cfg(feature = "simulation")]
-            simulation: None,
-        }
-    }
-}
-
-impl ServerOptions {
-    #[cfg(feature = "fault-injection")]
-    fn faults(&self) -> Faults {
-        Faults::new(self.fault)
-    }
-
-    #[cfg(not(feature = "fault-injection"))]
-    fn faults(&self) -> Faults {
-        Faults::default()
-    }
-}
-
-#[cfg(not(feature = "simulation"))]
-impl ServerOptions {
-    fn time_of_certificates(&self) -> Arc<dyn TimeProvider> {
-        Arc::new(DefaultTimeProvider)
-    }
-
-    fn socket(&self, config: EndpointConfig) -> std::io::Result<(EndpointConfig, Arc<dyn AsyncUdpSocket>)> {
-        Ok((config, bind_udp(self.config.listen.address)?))
-    }
-}
-
-#[cfg(feature = "simulation")]
-impl ServerOptions {
-    fn time_of_certificates(&self) -> Arc<dyn TimeProvider> {
-        let simulated = self.simulation.as_ref().map(|simulation| Arc::clone(&simulation.time));
-        simulated.unwrap_or_else(|| Arc::new(DefaultTimeProvider))
-    }
-
-    fn socket(
-        &self,
-        mut config: EndpointConfig,
-    ) -> std::io::Result<(EndpointConfig, Arc<dyn AsyncUdpSocket>)> {
-        let Some(simulation) = &self.simulation else {
-            return Ok((config, bind_udp(self.config.listen.address)?));
-        };
-        config.rng_seed(Some(simulation.seed));
-        Ok((config, Arc::clone(&simulation.socket)))
-    }
-}
-
-impl ServerOptions {
-    fn tls(
-        &self,
-        tickets: &Arc<Tickets>,
-        metrics: &Metrics,
-    ) -> Result<quinn::crypto::rustls::QuicServerConfig, tls::TlsError> {
-        let options = tls::TlsOptions {
-            certificate: self.credentials.certificate.clone(),
-            key: self.credentials.key.clone(),
-            reload_failures: metrics.certificate_reload_failures.clone(),
-            time: self.time_of_certificates(),
-        };
-        tls::quic_server_config_with_early_data(options, Arc::clone(tickets) as _)
-    }
-}
 
 /// Why a server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -371,41 +262,13 @@ fn bind(
         .map_err(|error| StartError::ResetKey { data: data.clone(), error })?;
     let (endpoint_config, socket) = options.socket(endpoint_config).map_err(listen)?;
     let mut config = quinn::ServerConfig::with_crypto(Arc::new(tls));
-    config.transport_config(Arc::new(transport(options))).max_incoming(tuning::INCOMING_MAX);
+    config.transport_config(Arc::new(options.transport())).max_incoming(tuning::INCOMING_MAX);
     let runtime = Arc::new(TokioRuntime);
     let endpoint = Endpoint::new_with_abstract_socket(endpoint_config, Some(config), socket, runtime);
     let endpoint = endpoint.map_err(listen)?;
     let address = endpoint.local_addr().map_err(listen)?;
     Ok((endpoint, address))
 }
-
-/// How QUIC is set, a simulation's own wishes included.
-fn transport(options: &ServerOptions) -> quinn::TransportConfig {
-    #[cfg_attr(not(feature = "simulation"), allow(unused_mut, unused_variables, reason = "simulations only"))]
-    let mut config = tuning::transport();
-    #[cfg(feature = "simulation")]
-    if let Some(tune) = options.simulation.as_ref().and_then(|simulation| simulation.transport) {
-        tune(&mut config);
-    }
-    config
-}
-
-/// Binds a UDP socket, for IPv4 too where the address is `[::]`.
-fn bind_udp(address: SocketAddr) -> std::io::Result<Arc<dyn AsyncUdpSocket>> {
-    let domain = socket2::Domain::for_address(address);
-    let socket = socket2::Socket::new(domain, socket2::Type::DGRAM, Some(socket2::Protocol::UDP))?;
-    if address.is_ipv6() {
-        // Systems without dual stack serve IPv6 alone.
-        let _ = socket.set_only_v6(false);
-    }
-    // As much as the system allows: bursts of many sessions arrive on one socket.
-    let _ = socket.set_recv_buffer_size(SOCKET_BUFFER_BYTES);
-    let _ = socket.set_send_buffer_size(SOCKET_BUFFER_BYTES);
-    socket.bind(&address.into())?;
-    TokioRuntime.wrap_udp_socket(UdpSocket::from(socket))
-}
-
-const SOCKET_BUFFER_BYTES: usize = 4 * 1024 * 1024;
 
 async fn sweep(shared: Arc<Shared>) {
     let mut interval = tokio::time::interval(SWEEP_INTERVAL);

@@ -6,6 +6,7 @@
 
 mod audit;
 mod coverage;
+mod simulation;
 mod steps;
 mod test_run;
 mod tidy;
@@ -25,6 +26,8 @@ Examples:
   cargo xtask ci       both
   cargo xtask tidy     the house rules alone: a second, no compiling
   cargo xtask spec     which requirements of spec/ have a test that cites them
+  cargo xtask sim --seeds 20 --minutes 30
+                       storms on the simulated network: cargo xtask sim --help
 
 Environment:
   FULMAR_REQUIRE_ADVISORIES=1   an unreachable advisory database is a failure
@@ -59,20 +62,37 @@ enum Chore {
         #[arg(long)]
         uncovered: bool,
     },
+    /// Storms on the simulated network: is anything lost, doubled, out of order?
+    #[command(disable_help_flag = true)]
+    Sim {
+        /// See `cargo xtask sim --help`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Delivery latency and bytes on each simulated network; `--write` puts them into docs/bad-networks.md
+    #[command(disable_help_flag = true)]
+    Table {
+        /// See `cargo xtask table --help`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    let succeeded = |()| ExitCode::SUCCESS;
     let done = Workplace::find().and_then(|workplace| match arguments.chore {
-        Chore::Check => run_steps(&workplace, steps::CHECK),
-        Chore::Test => run_steps(&workplace, steps::TEST),
-        Chore::Ci => run_steps(&workplace, steps::CI),
-        Chore::Tidy => run_steps(&workplace, &[steps::TIDY]),
-        Chore::Deny => run_steps(&workplace, &[steps::AUDIT]),
-        Chore::Spec { uncovered } => coverage::report(&workplace, uncovered),
+        Chore::Check => run_steps(&workplace, steps::CHECK).map(succeeded),
+        Chore::Test => run_steps(&workplace, steps::TEST).map(succeeded),
+        Chore::Ci => run_steps(&workplace, steps::CI).map(succeeded),
+        Chore::Tidy => run_steps(&workplace, &[steps::TIDY]).map(succeeded),
+        Chore::Deny => run_steps(&workplace, &[steps::AUDIT]).map(succeeded),
+        Chore::Spec { uncovered } => coverage::report(&workplace, uncovered).map(succeeded),
+        Chore::Table { arguments } => simulation::run(&workplace, "table", &arguments),
+        Chore::Sim { arguments } => simulation::run(&workplace, "storm", &arguments),
     });
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(failure) => {
             eprintln!("xtask: {failure}");
             ExitCode::FAILURE

@@ -115,14 +115,21 @@ impl Attempt {
 
     async fn open(self, token: Token) -> Result<Established, Lost> {
         let hello = self.hello(token);
-        let early = async |connection: Connection| self.begin(&connection, &hello).await.ok();
+        // Only whose user is known may send early; and nothing but what the registry says may come twice.
+        let user_is_known = self.user.is_some();
+        let early = user_is_known
+            .then_some(async |connection: Connection| self.begin(&connection, &hello).await.ok());
         let (connection, begun) =
             crate::transport::dial(&self.endpoints, &self.servers, early).await.map_err(from_dial)?;
         let begun = match begun {
             Some(begun) => begun,
             // Without a ticket nothing was written yet; what was written as early data and not taken is as if it
             // had not been.
-            None => self.begin(&connection, &hello).await?,
+            None => {
+                let mut greased = BytesMut::from(hello.as_ref());
+                encode_grease_frame(self.grease, b"grease", &mut greased);
+                self.begin(&connection, &greased.freeze()).await?
+            }
         };
         let Begun { control, mut frames, tasks, lanes } = begun;
         let welcome = first_frame(&connection, &mut frames).await?;
@@ -140,7 +147,6 @@ impl Attempt {
         };
         let mut bytes = BytesMut::new();
         Frame::Hello(hello).encode(&mut bytes);
-        encode_grease_frame(self.grease, b"grease", &mut bytes);
         bytes.freeze()
     }
 

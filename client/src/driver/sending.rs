@@ -91,6 +91,10 @@ impl Driver {
             return;
         }
         let Some(Storing { content, reply, .. }) = tracked.storing.pop_front() else { return };
+        if self.needs_new_device {
+            // A conversation that is new since: its first send, too, waits for the new id.
+            tracked.outbox.hold_new();
+        }
         let Ok(client_seq) = tracked.outbox.push(content) else { return };
         if let Some(reply) = reply {
             let (waiter, answer) = oneshot::channel();
@@ -146,9 +150,6 @@ impl Driver {
         let Some(next_send_at) = tracked.outbox.next_send_at() else { return };
         if tracked.renumbering > 0 {
             return;
-        }
-        if self.needs_new_device {
-            tracked.outbox.hold_new();
         }
         let not_before = tracked.lane_not_before.filter(|at| *at > now);
         if next_send_at > elapsed || not_before.is_some() {

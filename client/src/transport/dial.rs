@@ -56,7 +56,7 @@ pub(crate) type Dialled<B> = (Connection, Option<B>);
 pub(crate) async fn dial<B, F>(
     endpoints: &Endpoints,
     servers: &[ServerName],
-    early: impl FnOnce(Connection) -> F,
+    mut early: Option<impl FnOnce(Connection) -> F>,
 ) -> Result<Dialled<B>, DialError>
 where
     B: Send,
@@ -64,7 +64,6 @@ where
 {
     let (targets, mut last) = look_up_all(endpoints, servers).await;
     let mut waiting = targets.into_iter();
-    let mut early = Some(early);
     let mut attempts = FuturesUnordered::new();
     loop {
         if let Some((server, address)) = waiting.next() {

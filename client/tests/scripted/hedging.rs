@@ -2,12 +2,14 @@
 
 use fulmar_client::{Client, Event, Events};
 use fulmar_protocol::{
-    Datagram, DeviceTag, Entry, ErrorCode, Extensions, Frame, HedgedEntry, Hole, HoleReason, Seq, SeqRange,
+    ClientSeq, Datagram, DeviceTag, Entry, ErrorCode, Extensions, Frame, HedgedEntry, HedgedSend, Hole,
+    HoleReason, Refused, Seq, SeqRange,
 };
 
+use crate::path::Path;
 use crate::server::{
-    Peer, Server, entry, lane_open, next_entry, next_event, own_entry, soon, text, user, welcome_with,
-    with_bob,
+    Peer, Server, accepted, entry, lane_open, next_entry, next_event, own_entry, refused, soon, text, user,
+    welcome_with, with_bob,
 };
 
 /// A client and its server, with hedging in force.
@@ -135,7 +137,7 @@ async fn two_entries_under_one_seq_end_the_connection() {
         Frame::Entry(Entry { sender: user("carol"), ..entry(2) }),
         hole(2, 2),
         hole(2, 5),
-        own_entry(2, fulmar_protocol::ClientSeq::FIRST),
+        own_entry(2, ClientSeq::FIRST),
     ] {
         let server = Server::start();
         let (_client, mut events, peer) = hedged(&server).await;
@@ -154,6 +156,73 @@ async fn two_entries_under_one_seq_end_the_connection() {
         lane.write(&Frame::Entry(Entry { content: entry(9).content, ..entry(2) })).await;
         lane.entries(3..=3).await;
         assert_eq!(next_entry(&mut events).await.seq.get(), 3);
+    }
+}
+
+/// The next hedged send, if one comes within a moment.
+async fn hedged_send(peer: &Peer) -> Option<HedgedSend> {
+    let hedged = async {
+        loop {
+            let bytes = peer.connection.read_datagram().await.unwrap();
+            if let Ok(Some(Datagram::HedgedSend(hedged))) = Datagram::decode(&bytes) {
+                return hedged;
+            }
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_millis(60), hedged).await.ok()
+}
+
+/// FUL-HEDGE-2, FUL-HEDGE-5, FUL-HEDGE-12, FUL-HEDGE-13
+#[tokio::test]
+async fn on_a_lossy_path_small_sends_without_an_answer_are_hedged_until_numbers_change() {
+    let server = Server::start();
+    let path = Path::to(server.address()).await;
+    let client =
+        Client::builder().server(path.address.to_string()).trust_ca_pem(&server.ca_pem).token("a token");
+    let (connected, peer) = tokio::join!(client.connect(), async {
+        let mut peer = server.greeted().await;
+        peer.control(&welcome_with(1, 3_600_000, Extensions::HEDGING)).await;
+        peer
+    });
+    let (client, _events) = connected.unwrap();
+    path.lose_one_in(7);
+    let bob = client.direct(&user("bob")).unwrap();
+    drop(bob.enqueue(text("0")).await.unwrap());
+    let mut lane = peer.send_lane().await;
+    lane.accept(1).await;
+    let mut seq = 1;
+    // Losses become known as packets behind them are acknowledged.
+    let (send, hedged) = loop {
+        seq += 1;
+        drop(bob.enqueue(text(&seq.to_string())).await.unwrap());
+        let send = lane.next().await;
+        let hedged = hedged_send(&peer).await;
+        lane.write(&accepted(send.client_seq, seq)).await;
+        if let Some(hedged) = hedged {
+            break (send, hedged);
+        }
+        assert!(seq < 300, "no hedge came");
+    };
+    assert_eq!((hedged.conversation_id, hedged.peer), (with_bob(), Some(user("bob"))));
+    assert_eq!((hedged.client_seq, hedged.content), (send.client_seq, send.content));
+    assert_eq!(hedged.first_unanswered, send.client_seq);
+    // A long one is not.
+    drop(bob.enqueue(text(&"long ".repeat(200))).await.unwrap());
+    let long = lane.next().await;
+    assert_eq!(hedged_send(&peer).await, None);
+    // Nor are any, once numbers have changed.
+    let refusal = Refused {
+        expected_client_seq: Some(ClientSeq::new(2)),
+        ..refused(long.client_seq, ErrorCode::ClientSeqAhead)
+    };
+    lane.refuse(refusal).await;
+    let mut lane = peer.send_lane().await;
+    assert_eq!(lane.accept(seq).await.client_seq, ClientSeq::new(2));
+    for _ in 0..10 {
+        drop(bob.enqueue(text("short")).await.unwrap());
+        let send = lane.next().await;
+        assert_eq!(hedged_send(&peer).await, None);
+        lane.write(&accepted(send.client_seq, 1_000 + send.client_seq.get())).await;
     }
 }
 

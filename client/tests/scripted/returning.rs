@@ -1,5 +1,7 @@
 //! The first flight: what goes along with Hello, and what becomes of it.
 
+use std::time::Duration;
+
 use fulmar_client::{ErrorCode, Event, Status};
 
 use crate::server::{Peer, Server, next_event, refused, soon, text, text_of, user};
@@ -127,28 +129,78 @@ async fn an_early_lane_that_is_reset_is_opened_again_in_the_session() {
     soon("an answer", one).await.unwrap();
 }
 
-// FUL-SEND-23
+/// A device whose state was an old copy took a new id at once, while a send to another conversation was under way:
+/// that one had been appended, and was appended again under the new id.
+// FUL-SEND-25
 #[tokio::test]
-async fn sends_that_may_have_left_in_early_data_are_not_numbered_anew() {
+async fn a_new_device_id_waits_for_the_answers_of_other_conversations() {
+    let server = Server::with_early_data();
+    let (client, _events, mut peer) = server.connected().await;
+    let bob = client.direct(&user("bob")).unwrap().enqueue(text("to bob")).await.unwrap();
+    let mut to_bob = peer.send_lane().await;
+    let reused = to_bob.next().await;
+    let carol = client.direct(&user("carol")).unwrap().enqueue(text("to carol")).await.unwrap();
+    let mut to_carol = peer.send_lane().await;
+    to_carol.next().await;
+    to_bob.refuse(refused(reused.client_seq, ErrorCode::ClientSeqReused)).await;
+    // What came before it has been taken in then.
+    peer.pong(&client).await;
+    let dave = client.direct(&user("dave")).unwrap().enqueue(text("to dave")).await.unwrap();
+    peer.connection.close(quinn::VarInt::from_u32(ErrorCode::Internal.code()), b"cut");
+    // The old id once more, for what was under way under it, and nothing else.
+    let again = server.session().await;
+    assert_eq!(again.hello.device_id, peer.hello.device_id);
+    let send = again.send_lane().await.accept(1).await;
+    assert_eq!(text_of(&send.content), "to carol");
+    soon("an answer", carol).await.unwrap();
+    let renewed = server.session().await;
+    assert_ne!(renewed.hello.device_id, peer.hello.device_id);
+    let mut rest = Vec::new();
+    for _ in 0..2 {
+        rest.push(text_of(&renewed.send_lane().await.accept(1).await.content));
+    }
+    rest.sort();
+    assert_eq!(rest, ["to bob", "to dave"]);
+    for answer in [bob, dave] {
+        soon("an answer", answer).await.unwrap();
+    }
+}
+
+// FUL-SEND-24
+#[tokio::test]
+async fn what_was_numbered_anew_waits_for_welcome() {
     let server = Server::with_early_data();
     let (client, _events, peer) = server.connected().await;
     let bob = client.direct(&user("bob")).unwrap();
     let one = bob.enqueue(text("one")).await.unwrap();
     let two = bob.enqueue(text("two")).await.unwrap();
-    cut(&peer).await;
-    let again = server.greeted().await;
-    let mut lane = again.send_lane().await;
+    let mut lane = peer.send_lane().await;
     let send = lane.next().await;
     lane.next().await;
-    // The number is not used up: what follows would have to take it.
     lane.refuse(refused(send.client_seq, ErrorCode::NotAMember)).await;
-    assert_eq!(soon("an answer", one).await.unwrap_err().code(), Some(ErrorCode::NotAMember));
-    let renewed = server.session().await;
-    assert_ne!(renewed.hello.device_id, again.hello.device_id);
-    let send = renewed.send_lane().await.accept(1).await;
+    soon("an answer", one).await.unwrap_err();
+    while soon("the end of the lane", lane.frames.next()).await.is_some() {}
+    drop(lane);
+    cut(&peer).await;
+    let mut again = server.greeted().await;
+    assert!(again.frames.is_early());
+    let none = tokio::time::timeout(Duration::from_millis(300), again.connection.accept_bi()).await;
+    assert!(none.is_err(), "the server may still hold it under its old number");
+    again.welcome(1).await;
+    let send = again.send_lane().await.accept(1).await;
     assert_eq!((send.client_seq.get(), text_of(&send.content)), (1, "two".to_owned()));
     soon("an answer", two).await.unwrap();
-    again.connection.close(0u32.into(), b"");
+}
+
+// FUL-SESS-39
+#[tokio::test]
+async fn a_client_that_does_not_know_its_user_sends_nothing_early() {
+    let server = Server::with_early_data();
+    let (_client, _events) = server.client().start().unwrap();
+    let first = server.greeted().await;
+    first.connection.close(quinn::VarInt::from_u32(ErrorCode::StoreUnavailable.code()), b"");
+    let again = server.greeted().await;
+    assert!(!again.frames.is_early());
 }
 
 #[tokio::test]

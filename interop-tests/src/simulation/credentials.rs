@@ -19,6 +19,8 @@ use tempfile::TempDir;
 
 /// The key set's name for the one key.
 const KEY_ID: &str = "simulation";
+/// The server's key for connections that it has forgotten.
+const RESET_KEY_BYTES: usize = 64;
 /// The audience of tokens.
 const AUDIENCE: &str = "fulmar";
 
@@ -42,8 +44,8 @@ impl WorldCredentials {
         let write = |name: &str, contents: &str| std::fs::write(folder.path().join(name), contents).unwrap();
         write("certificate.pem", &certificate);
         write("key.pem", &server_key);
-        // As long as a server would make it: many worlds share the folder, and none is to make its own.
-        std::fs::write(folder.path().join("reset-key"), [4; 64]).unwrap();
+        // Made by the first server that starts otherwise, at random; and worlds start at the same time.
+        write("reset-key", &"k".repeat(RESET_KEY_BYTES));
         let token_key = key_pair(3);
         let decoding = DecodingKey::from_ed_der(token_key.public_key_raw());
         let mut public = Jwk::from_decoding_key(&decoding, Some(Algorithm::EdDSA)).unwrap();

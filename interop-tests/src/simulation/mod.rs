@@ -8,7 +8,10 @@
 //! | `device` | a client and its machine |
 //! | `lab` | measurements of latency and bytes |
 //! | `storm` | users that act at random while everything breaks |
+//! | `storms` | many of them at once |
+//! | `watch` | what may be known of a world from outside |
 //! | `recorder` | what must hold whatever happens |
+//! | `fault` | what a server can do wrong on purpose |
 //! | `credentials`, `time` | what makes two runs the same |
 #![allow(
     clippy::unwrap_used,
@@ -21,22 +24,28 @@
 
 mod credentials;
 mod device;
+mod fault;
 mod lab;
 mod network;
 mod recorder;
 mod storm;
+mod storms;
 mod time;
+mod watch;
 mod world;
 
 pub use device::{Device, Watcher};
+pub use fault::Fault;
 pub use lab::{
-    Delivery, Figures, Run, Settings, Trial, Way, first_messages, measure, measure_once,
+    Delivery, Figures, HeadOfLine, Run, Settings, Trial, Way, first_messages, head_of_line, measure, measure_once,
 };
 pub use network::{
     Cause, Counters, Direction, Host, InboxOptions, NAT_TIMEOUT_DEFAULT, Network, Packet, Tally, Tap,
     Verdict, receive,
 };
-pub use recorder::{Invariant, MessageId, Recorder, Violation};
+pub use recorder::{Invariant, MessageId, Recorder, Summary, Violation};
 pub use storm::{StormOptions, StormReport, storm};
+pub use storms::{STUCK, SeedReport, StormNews, storms};
 pub use time::{BEGINNING, HostTime};
+pub use watch::Watch;
 pub use world::{SERVER_ADDRESS, SERVER_PORT, World, run};

@@ -211,3 +211,22 @@ fn an_entry_and_its_hedge_leave_in_different_packets() {
 fn a_send_and_its_hedge_leave_in_different_packets() {
     run(lose_stream_copies(Direction::Up));
 }
+
+// FUL-HEDGE-5
+#[test]
+fn long_messages_are_not_hedged() {
+    run(async {
+        let mut talk = Talk::begin(5, &link(0.05), with_hedging).await;
+        talk.send_many(200, 20, Duration::from_millis(300)).await;
+        pass(Duration::from_secs(10)).await;
+        let hedges = |talk: &Talk| {
+            let counted = ["fulmar_hedges_sent_total", "fulmar_hedges_received_total"];
+            counted.map(|name| talk.metric(name))
+        };
+        let before = hedges(&talk);
+        assert!(before.iter().all(|hedges| *hedges > 10.0), "{before:?}");
+        talk.send_many(30, 900, Duration::from_millis(300)).await;
+        pass(Duration::from_secs(10)).await;
+        assert_eq!(hedges(&talk).map(f64::to_bits), before.map(f64::to_bits));
+    });
+}

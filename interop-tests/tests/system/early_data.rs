@@ -72,6 +72,28 @@ async fn sends_of_the_first_flight_are_answered_before_the_handshake_is_complete
     assert_eq!(alice.direct("bob").await.continue_at(4).send(&text("four")).await, 4);
 }
 
+/// A send that was numbered anew may come again under its old number, recorded or late, when that is free: the
+/// same words would stand there twice.
+// FUL-SEND-23
+#[tokio::test]
+async fn an_early_send_of_words_that_were_just_answered_waits_for_the_session() {
+    let (server, alice, relay) = alice_is_back().await;
+    let bob = server.connect("bob", 1).await;
+    let flight = alice.fly(relay.address()).await;
+    let mut to_bob = flight.send("bob", &[text("once"), text("once"), text("behind")]).await;
+    // What comes after it on another lane is served.
+    let mut to_carol = flight.send("carol", &[text("hello")]).await;
+    assert_eq!(accepted(&mut to_bob, 1).await, 1);
+    assert_eq!(accepted(&mut to_carol, 1).await, 1);
+    assert_eq!(bodies(&bob, "alice").await, ["once"]);
+
+    relay.set(Gate::Open);
+    let _alice = flight.land().await.unwrap();
+    assert_eq!(accepted(&mut to_bob, 2).await, 2);
+    assert_eq!(accepted(&mut to_bob, 3).await, 3);
+    assert_eq!(bodies(&bob, "alice").await, ["once", "once", "behind"]);
+}
+
 // FUL-SESS-41, FUL-SESS-2, FUL-TRANS-20
 #[tokio::test]
 async fn what_is_no_send_waits_for_the_handshake() {

@@ -107,6 +107,7 @@ mod tests {
         ClientSeq::new(number)
     }
 
+    // FUL-HEDGE-14
     #[test]
     fn a_hedge_is_taken_if_it_is_the_next() {
         let mut order = SendOrder::new();
@@ -123,6 +124,7 @@ mod tests {
         assert!(order.accepts(number(9), number(1)));
     }
 
+    // FUL-HEDGE-17
     #[test]
     fn after_a_refusal_that_may_change_numbers_none_is_taken() {
         for code in ErrorCode::ALL.iter().copied() {

@@ -64,6 +64,7 @@ mod tests {
         Duration::from_millis(millis)
     }
 
+    // FUL-HEDGE-3
     #[test]
     fn the_delay_follows_the_round_trip_within_its_limits() {
         assert_eq!(hedge_delay(at(1)), HEDGE_DELAY_MIN);
@@ -71,6 +72,7 @@ mod tests {
         assert_eq!(hedge_delay(at(3_000)), HEDGE_DELAY_MAX);
     }
 
+    // FUL-HEDGE-7
     #[test]
     fn copies_leave_in_order_when_due_and_the_oldest_makes_room() {
         let mut queue = HedgeQueue::new(2);

@@ -117,6 +117,7 @@ mod tests {
         hedged
     }
 
+    // FUL-HEDGE-11
     #[test]
     fn the_same_entry_on_the_lane_is_in_order_and_another_is_not() {
         let mut hedged = taken(&[entry(3, "a"), entry(4, "b")]);

@@ -10,6 +10,7 @@
 //! holds); at most [`OutboxLimits`] are kept. Absent: the store that makes it survive a restart, and the
 //! choice of back-off times. Both are the caller's.
 
+mod error;
 mod refusal;
 
 use std::collections::VecDeque;
@@ -22,7 +23,8 @@ use crate::frame::{Accepted, Refused, Send};
 use crate::id::ClientSeq;
 use crate::limits;
 
-pub use refusal::Refusal;
+pub use error::{OutboxFull, OutboxInvalid};
+pub use refusal::{Refusal, Renumbered};
 
 /// The sends of one device to one conversation.
 ///
@@ -68,33 +70,6 @@ pub struct OutboxItem {
     pub client_seq: ClientSeq,
     /// The encoded content.
     pub content: Bytes,
-}
-
-/// A number that changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Renumbered {
-    /// The number before.
-    pub from: ClientSeq,
-    /// The number now.
-    pub to: ClientSeq,
-}
-
-/// The outbox takes no more: wait until something was answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the outbox is full: {items} sends with {bytes} bytes have no answer yet")]
-pub struct OutboxFull {
-    /// How many it holds.
-    pub items: usize,
-    /// How many bytes they have.
-    pub bytes: usize,
-}
-
-/// Stored items are not what an outbox could have stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("stored sends are out of order at number {at}")]
-pub struct OutboxInvalid {
-    /// The number that does not fit.
-    pub at: ClientSeq,
 }
 
 #[derive(Clone, Debug)]

@@ -1,26 +1,67 @@
-//! A conversation's log as it was first seen by anybody, and who was a member when, worked out from it alone.
+//! A conversation's log as it was first seen by anybody.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::fmt;
 
 use fulmar_client::ReceivedEntry;
-use fulmar_protocol::{Content, ConversationKind, HistoryPolicy, Seq, TimestampMs, UserId};
+use fulmar_protocol::{ClientSeq, Content, ConversationId, HistoryPolicy, Ordinal, Seq, TimestampMs, UserId};
 
 use super::MessageId;
 
-/// An entry as it was first seen.
+/// An entry that a device was handed, without what only an app needs.
+#[derive(Clone, Debug)]
+pub(super) struct Handed {
+    pub(super) conversation: ConversationId,
+    pub(super) seq: Seq,
+    pub(super) ordinal: Ordinal,
+    pub(super) sender: UserId,
+    pub(super) at: TimestampMs,
+    pub(super) content: Option<Content>,
+    pub(super) client_seq: ClientSeq,
+    pub(super) unread_after: u64,
+}
+
+impl From<&ReceivedEntry> for Handed {
+    fn from(entry: &ReceivedEntry) -> Self {
+        Self {
+            conversation: entry.conversation,
+            seq: entry.seq,
+            ordinal: entry.ordinal,
+            sender: entry.sender.clone(),
+            at: entry.at,
+            content: entry.content.clone(),
+            client_seq: entry.client_seq,
+            unread_after: entry.unread_after,
+        }
+    }
+}
+
+/// An entry as it is known.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Seen {
+    pub(super) ordinal: Ordinal,
     pub(super) sender: UserId,
     pub(super) at: TimestampMs,
     pub(super) content: Content,
-    pub(super) unread_counts: bool,
+    /// The entry that took its body away, as far as anybody was handed it like that.
+    pub(super) redacted_by: Option<Seq>,
 }
 
 impl Seen {
-    pub(super) fn of(entry: &ReceivedEntry) -> Option<Self> {
+    /// `None` for content that this build does not know: the storm sends none.
+    pub(super) fn of(entry: &Handed) -> Option<Self> {
         let content = entry.content.clone()?;
-        let unread_counts = matches!(content, Content::Message(_));
-        Some(Self { sender: entry.sender.clone(), at: entry.at, content, unread_counts })
+        let redacted_by = match &content {
+            Content::Redacted(redacted) => Some(redacted.by_seq),
+            _ => None,
+        };
+        Some(Self {
+            ordinal: entry.ordinal,
+            sender: entry.sender.clone(),
+            at: entry.at,
+            content,
+            redacted_by,
+        })
     }
 
     pub(super) fn message(&self) -> Option<MessageId> {
@@ -28,6 +69,41 @@ impl Seen {
             Content::Message(message) => MessageId::of_body(&message.body),
             _ => None,
         }
+    }
+
+    /// What kind of content it has, in a word.
+    pub(super) fn kind(&self) -> String {
+        let text = format!("{:?}", self.content);
+        text.split(['(', ' ', '{']).next().unwrap_or_default().to_owned()
+    }
+
+    pub(super) fn is_redacted(&self) -> bool {
+        matches!(self.content, Content::Redacted(_))
+    }
+
+    /// Takes in another sight of the same entry. A body may be gone; nothing else may differ.
+    pub(super) fn is_same(&mut self, other: &Self) -> bool {
+        let same_frame = (self.ordinal, &self.sender, self.at) == (other.ordinal, &other.sender, other.at);
+        let same_content = self.content == other.content || self.is_redacted() || other.is_redacted();
+        let same_redaction = match (self.redacted_by, other.redacted_by) {
+            (Some(mine), Some(others)) => mine == others,
+            _ => true,
+        };
+        self.redacted_by = self.redacted_by.or(other.redacted_by);
+        if self.is_redacted() {
+            self.content = other.content.clone();
+        }
+        same_frame && same_content && same_redaction
+    }
+}
+
+impl fmt::Display for Seen {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.message() {
+            Some(id) => write!(formatter, "m{}", id.0)?,
+            None => formatter.write_str(&self.kind())?,
+        }
+        write!(formatter, " of {} (message {}, at {})", self.sender, self.ordinal, self.at.get())
     }
 }
 
@@ -37,79 +113,74 @@ pub(super) struct Log {
     pub(super) entries: BTreeMap<Seq, Seen>,
 }
 
-/// From when to when a user may read.
-type Intervals = Vec<(Seq, Option<Seq>)>;
-
-/// Who was a member when.
-#[derive(Debug, Default)]
-pub(super) struct Membership {
-    intervals: BTreeMap<UserId, Intervals>,
-    all_history: bool,
-}
-
-impl Membership {
-    fn join(&mut self, user: &UserId, at: Seq) {
-        let from = if self.all_history { Seq::FIRST } else { at };
-        self.intervals.entry(user.clone()).or_default().push((from, None));
-    }
-
-    fn leave(&mut self, user: &UserId, at: Seq) {
-        if let Some((_, until @ None)) = self.intervals.get_mut(user).and_then(|of| of.last_mut()) {
-            *until = Some(at);
-        }
-    }
-
-    pub(super) fn is_member(&self, user: &UserId) -> bool {
-        self.intervals.get(user).and_then(|of| of.last()).is_some_and(|(_, until)| until.is_none())
-    }
-
-    pub(super) fn may_read(&self, user: &UserId, seq: Seq) -> bool {
-        let within =
-            |(from, until): &(Seq, Option<Seq>)| *from <= seq && until.is_none_or(|until| seq <= until);
-        self.intervals.get(user).is_some_and(|of| of.iter().any(within))
-    }
-
-    pub(super) fn members(&self) -> BTreeSet<UserId> {
-        self.intervals.keys().filter(|user| self.is_member(user)).cloned().collect()
-    }
-}
-
 impl Log {
-    pub(super) fn head(&self) -> Option<Seq> {
-        self.entries.last_key_value().map(|(seq, _)| *seq)
+    pub(super) fn head(&self) -> Seq {
+        self.entries.last_key_value().map_or(Seq::ZERO, |(seq, _)| *seq)
     }
 
-    /// Works out who was a member; says which entry was written by somebody who was not.
-    pub(super) fn membership(&self, kind: ConversationKind) -> Result<Membership, String> {
-        let mut membership = Membership::default();
-        if kind == ConversationKind::Direct {
-            // Both are members from the first entry on, and nothing changes that.
-            for seen in self.entries.values() {
-                if !membership.is_member(&seen.sender) {
-                    membership.join(&seen.sender, Seq::FIRST);
-                }
-            }
-            return Ok(membership);
-        }
+    /// How many messages there are up to an entry.
+    pub(super) fn ordinal_at(&self, seq: Seq) -> Ordinal {
+        self.entries.range(..=seq).next_back().map_or(Ordinal::ZERO, |(_, seen)| seen.ordinal)
+    }
+
+    /// The last so many messages of a user whose body is there, the last first.
+    pub(super) fn messages_of(&self, user: &UserId, count: usize) -> Vec<Seq> {
+        let own = self.entries.iter().rev().filter(|(_, seen)| {
+            seen.sender == *user && seen.redacted_by.is_none() && matches!(seen.content, Content::Message(_))
+        });
+        own.take(count).map(|(seq, _)| *seq).collect()
+    }
+
+    /// How far a user has read without saying so: their own entries, and those that added them.
+    pub(super) fn read_by_writing(&self, user: &UserId) -> Seq {
+        let moves = |seen: &Seen| match &seen.content {
+            _ if seen.sender == *user => true,
+            Content::AddMembers(added) => added.users.iter().any(|member| member == user),
+            _ => false,
+        };
+        self.entries.iter().rev().find(|(_, seen)| moves(seen)).map_or(Seq::ZERO, |(seq, _)| *seq)
+    }
+
+    /// Whether those who join may read what was before.
+    pub(super) fn shows_all_history(&self) -> bool {
+        self.entries.values().any(|seen| match &seen.content {
+            Content::CreateGroup(group) => group.history_policy == HistoryPolicy::All,
+            _ => false,
+        })
+    }
+
+    /// The first thing that is wrong with its order: a gap, time that goes back, a count that is not the
+    /// number of messages, a redaction by an entry that is none.
+    pub(super) fn check_order(&self) -> Option<String> {
+        let mut before: Option<&Seen> = None;
+        let mut expected = Seq::FIRST;
         for (seq, seen) in &self.entries {
-            if let Content::CreateGroup(group) = &seen.content {
-                membership.all_history = group.history_policy == HistoryPolicy::All;
-                membership.join(&seen.sender, *seq);
-                group.members.iter().for_each(|user| membership.join(user, *seq));
-                continue;
+            if *seq != expected {
+                return Some(format!("nobody was handed {expected}, but {seq}"));
             }
-            if !membership.is_member(&seen.sender) {
-                return Err(format!("{} wrote entry {seq} and was not a member", seen.sender));
+            expected = seq.next();
+            if before.is_some_and(|before| seen.at < before.at) {
+                return Some(format!("{seq} is older than the one before"));
             }
-            match &seen.content {
-                Content::AddMembers(added) => added.users.iter().for_each(|user| membership.join(user, *seq)),
-                Content::RemoveMembers(removed) => {
-                    removed.users.iter().for_each(|user| membership.leave(user, *seq));
-                }
-                Content::Leave(_) => membership.leave(&seen.sender, *seq),
-                _ => {}
+            let counted =
+                seen.ordinal.get() - before.map_or(0, |before| before.ordinal.get()).min(seen.ordinal.get());
+            let fits = match &seen.content {
+                Content::Message(_) => counted == 1,
+                // A message or an edit; nobody knows any more.
+                Content::Redacted(_) => counted <= 1,
+                _ => counted == 0,
+            };
+            if !fits || before.is_some_and(|before| seen.ordinal < before.ordinal) {
+                let before = before.map_or_else(String::new, ToString::to_string);
+                return Some(format!("{seq} is {seen}, after {before}"));
             }
+            if let Some(by) = seen.redacted_by
+                && !matches!(self.entries.get(&by).map(|by| &by.content), Some(Content::Redact(_)))
+            {
+                return Some(format!("{seq} was redacted by {by}, which is no redaction"));
+            }
+            before = Some(seen);
         }
-        Ok(membership)
+        None
     }
 }

@@ -4,15 +4,22 @@
 //! were handed. From the first sight of an entry on, everybody must be handed the same one. What can be told
 //! at once is checked at once; the rest, such as who was a member when, at the end.
 
+mod end;
+mod handing;
 mod log;
+mod marks;
+mod membership;
+mod sending;
 mod state;
+#[cfg(test)]
+mod tests;
 mod violation;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use fulmar_client::{Event, ReceivedEntry};
-use fulmar_protocol::{ConversationId, ErrorCode, HoleReason, Seq, UserId};
+use fulmar_client::{Event, InboxItem, Status};
+use fulmar_protocol::{ConversationId, ErrorCode, Seq, UserId};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
@@ -30,6 +37,19 @@ pub struct Recorder {
 /// A message's mark in its body, by which the recorder knows it again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MessageId(u64);
+
+/// What there is to say of a run.
+#[derive(Clone, Debug, Default)]
+pub struct Summary {
+    /// A hash over all that apps were told and when.
+    pub digest: u64,
+    /// Entries that devices were handed.
+    pub entries_handed: u64,
+    /// Messages that the server accepted.
+    pub messages_accepted: u64,
+    /// What happened last, oldest first.
+    pub last_events: Vec<String>,
+}
 
 impl MessageId {
     /// A body of about so many bytes that says which message it is.
@@ -60,7 +80,7 @@ impl Recorder {
 
     /// Something worth telling beside the events, when it comes to telling.
     pub fn note(&self, text: impl Into<String>) {
-        self.with(|state, now| state.tell(now, text.into()));
+        self.with(|state, now| state.tell(now, &text.into()));
     }
 
     /// A device of this user will be heard of under this number.
@@ -91,36 +111,28 @@ impl Recorder {
 
     /// A device was told something.
     pub fn told(&self, device: usize, event: &Event) {
-        match event {
-            Event::Entry(entry) => self.handed(device, entry),
+        self.with(|state, now| match event {
+            Event::Entry(entry) => state.handed(now, device, &entry.into()),
             Event::Skipped { conversation, first, last, reason } => {
-                self.skipped(device, *conversation, *first, *last, *reason);
+                state.skipped(now, device, *conversation, (*first, *last), *reason);
             }
-            Event::Marks { conversation, user, delivered, read } => self.with(|state, now| {
-                state.marks(now, device, *conversation, user, *delivered, *read);
-            }),
-            Event::SendFailed { conversation, client_seq, code } => self.with(|state, now| {
+            Event::Marks { conversation, user, delivered, read } => {
+                state.marks(now, device, *conversation, user, (*delivered, *read));
+            }
+            Event::Unread { conversation, read_seq, unread } => {
+                state.unread(now, device, *conversation, *read_seq, *unread);
+            }
+            Event::Conversation(conversation) => state.conversation(now, device, conversation),
+            Event::SendFailed { conversation, client_seq, code } => {
                 state.send_failed(now, device, *conversation);
-                state.tell(now, format!("device {device}: send {client_seq} failed, {code}"));
-            }),
-            Event::Status(status) => self.note(format!("device {device}: {status:?}")),
+                state.tell(now, &format!("device {device}: send {client_seq} failed, {code}"));
+            }
+            Event::Status(Status::Offline { reason, .. }) => {
+                state.tell(now, &format!("device {device}: offline, {reason}"));
+            }
+            Event::Status(status) => state.tell(now, &format!("device {device}: {status:?}")),
             _ => {}
-        }
-    }
-
-    fn handed(&self, device: usize, entry: &ReceivedEntry) {
-        self.with(|state, now| state.handed(now, device, entry));
-    }
-
-    fn skipped(
-        &self,
-        device: usize,
-        conversation: ConversationId,
-        first: Seq,
-        last: Seq,
-        reason: HoleReason,
-    ) {
-        self.with(|state, now| state.skipped(now, device, conversation, first, last, reason));
+        });
     }
 
     /// The app marks a conversation read.
@@ -131,7 +143,7 @@ impl Recorder {
     /// The app on a device died: it may be handed again what it had not confirmed for good.
     pub fn app_died(&self, device: usize) {
         self.with(|state, now| {
-            state.tell(now, format!("device {device}: crashes"));
+            state.tell(now, &format!("device {device}: its app ends"));
             state.app_died(device);
         });
     }
@@ -139,7 +151,7 @@ impl Recorder {
     /// A backup was made of a device's disk.
     pub fn backed_up(&self, device: usize) {
         self.with(|state, now| {
-            state.tell(now, format!("device {device}: backed up"));
+            state.tell(now, &format!("device {device}: backed up"));
             state.backed_up(device);
         });
     }
@@ -147,7 +159,7 @@ impl Recorder {
     /// The backup took the place of a device's disk, while its app was not running.
     pub fn restored(&self, device: usize) {
         self.with(|state, now| {
-            state.tell(now, format!("device {device}: restored"));
+            state.tell(now, &format!("device {device}: restored"));
             state.restored(device);
         });
     }
@@ -158,15 +170,26 @@ impl Recorder {
         self.with(|state, _| state.last_handed(device, conversation))
     }
 
+    /// The last messages of a user in a conversation that can be edited or redacted, the last first.
+    #[must_use]
+    pub fn messages_of(&self, user: &UserId, conversation: ConversationId, count: usize) -> Vec<Seq> {
+        self.with(|state, _| state.messages_of(user, conversation, count))
+    }
+
     /// Whether every device that is a member has been handed everything, and every message has its answer.
     #[must_use]
-    pub fn is_complete(&self, devices: &[usize]) -> bool {
-        self.with(|state, _| state.missing(devices).is_none())
+    pub fn is_complete(&self) -> bool {
+        self.with(|state, _| state.missing().is_none())
     }
 
     /// What is checked when all has come to rest: that nothing is missing, and who was a member when.
-    pub fn check_end(&self, devices: &[usize]) {
-        self.with(|state, now| state.check_end(now, devices));
+    pub fn check_end(&self) {
+        self.with(|state, now| state.check_end(now));
+    }
+
+    /// When all has come to rest: what the server says to a device of its user's conversations.
+    pub fn check_inbox(&self, device: usize, items: &[InboxItem]) {
+        self.with(|state, now| state.check_inbox(now, device, items));
     }
 
     /// The first thing that was wrong.
@@ -175,21 +198,20 @@ impl Recorder {
         self.with(|state, _| state.violation.clone())
     }
 
-    /// A hash over all that apps were told and when.
-    #[must_use]
-    pub fn digest(&self) -> u64 {
-        self.with(|state, _| state.digest)
+    /// Something was wrong that the recorder itself cannot see.
+    pub fn violated(&self, invariant: Invariant, what: String) {
+        self.with(|state, now| state.violate(now, invariant, what));
     }
 
-    /// How many entries were handed over to devices, and how many messages accepted.
+    /// What there is to say of the run so far.
     #[must_use]
-    pub fn counts(&self) -> (u64, u64) {
-        self.with(|state, _| (state.entries_handed, state.messages_accepted))
+    pub fn summary(&self) -> Summary {
+        self.state.lock().summary()
     }
 
-    /// What happened last, oldest first.
+    /// The same from outside the world, or `None` when the world holds it for longer than this.
     #[must_use]
-    pub fn last_events(&self) -> Vec<String> {
-        self.with(|state, _| state.recent.iter().cloned().collect())
+    pub fn snapshot(&self, wait: Duration) -> Option<Summary> {
+        self.state.try_lock_for(wait).map(|state| state.summary())
     }
 }

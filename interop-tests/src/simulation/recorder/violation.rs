@@ -18,6 +18,10 @@ pub enum Invariant {
     MarksAreTrue,
     /// When all is well again, everybody has everything.
     EverythingArrives,
+    /// Neither client nor server nor what runs them panics.
+    NothingPanics,
+    /// Nobody is busy for ever: simulated time passes.
+    TimePasses,
 }
 
 impl fmt::Display for Invariant {
@@ -29,6 +33,8 @@ impl fmt::Display for Invariant {
             Self::MembersOnly => "nobody writes or reads who is not a member",
             Self::MarksAreTrue => "marks say no more than is true",
             Self::EverythingArrives => "when all is well again, everybody has everything",
+            Self::NothingPanics => "nothing panics",
+            Self::TimePasses => "time passes",
         })
     }
 }

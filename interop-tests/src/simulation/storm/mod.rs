@@ -4,12 +4,16 @@
 //! network, every app runs, the server is there. Then everything has to arrive.
 
 mod actor;
+mod groups;
+mod life;
+mod talk;
 mod weather;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fulmar_client::ClientBuilder;
 use fulmar_protocol::{ConversationId, UserId};
 use fulmar_server::ServerOptions;
 use parking_lot::Mutex;
@@ -19,7 +23,8 @@ use rand::{Rng as _, SeedableRng as _};
 use crate::network::Profile;
 
 use super::device::Device;
-use super::recorder::{Recorder, Violation};
+use super::recorder::{Invariant, Recorder, Violation};
+use super::watch::Watch;
 use super::world::World;
 
 use actor::Actor;
@@ -27,8 +32,14 @@ use weather::weather;
 
 /// How long all may take to arrive when all is well again.
 const CALM_MAX: Duration = Duration::from_secs(15 * 60);
-/// How often it is looked.
+/// How much a device that skips is handed when it is behind.
+const BACKLOG: u32 = 8;
+/// How often it is looked whether something was wrong.
+const LOOK: Duration = Duration::from_millis(250);
+/// How often it is looked whether all has arrived.
 const CALM_STEP: Duration = Duration::from_secs(1);
+/// How long an inbox may take in the calm.
+const INBOX_TIMEOUT: Duration = Duration::from_secs(120);
 /// How often in a row nothing may be missing until it is believed.
 const CALM_STEPS_QUIET: u32 = 5;
 
@@ -45,13 +56,16 @@ pub struct StormOptions {
     pub users: usize,
     /// The last word on the options of each start of the server.
     pub prepare: Arc<dyn Fn(&mut ServerOptions) + Send + Sync>,
+    /// By which it is watched.
+    pub watch: Watch,
 }
 
 impl StormOptions {
     /// A storm of this seed and length, of six users.
     #[must_use]
     pub fn new(seed: u64, length: Duration, profiles: &[&'static Profile]) -> Self {
-        Self { seed, length, profiles: profiles.to_vec(), users: 6, prepare: Arc::new(|_| {}) }
+        let prepare = Arc::new(|_: &mut _| {});
+        Self { seed, length, profiles: profiles.to_vec(), users: 6, prepare, watch: Watch::default() }
     }
 }
 
@@ -70,6 +84,8 @@ pub struct StormReport {
     pub last_events: Vec<String>,
     /// A hash over all that apps were told and when.
     pub digest: u64,
+    /// A hash over all packets and their times.
+    pub network_digest: u64,
     /// How long the world was, calm included.
     pub simulated: Duration,
     /// Entries that devices were handed.
@@ -94,41 +110,57 @@ pub async fn storm(options: StormOptions) -> StormReport {
     let prepare = Arc::clone(&options.prepare);
     let world = World::with(options.seed, move |server| prepare(server));
     let recorder = Recorder::new(world.origin());
+    options.watch.begin(&recorder);
     world.start_server().await;
     let scene = Arc::new(set_scene(&options, &world, &recorder, &mut random));
     let mut tasks = tokio::task::JoinSet::new();
     for device in &scene.devices {
         let actor = Actor::new(Arc::clone(&scene), Arc::clone(device), random.random());
-        tasks.spawn(actor.run(options.length));
+        let begins = begins(&options, device, &mut random);
+        tasks.spawn(actor.run(begins, options.length));
     }
     tasks.spawn(weather(Arc::clone(&scene), options.length, random.random()));
-    while let Some(ended) = tasks.join_next().await {
-        ended.expect("an actor that does not panic");
-        if recorder.violation().is_some() {
-            break;
+    let mut look = tokio::time::interval(LOOK);
+    while !is_over(&world, &recorder, &options.watch) {
+        tokio::select! {
+            biased;
+            // What an actor panicked with is known to the watch.
+            ended = tasks.join_next() => if ended.is_none() { break },
+            _ = look.tick() => {}
         }
     }
     tasks.shutdown().await;
-    if recorder.violation().is_none() {
-        calm(&scene).await;
-    }
-    let (entries_handed, messages_accepted) = recorder.counts();
+    calm(&scene, &options.watch).await;
+    let seen = recorder.summary();
     StormReport {
         violation: recorder.violation(),
-        last_events: recorder.last_events(),
-        digest: recorder.digest(),
+        last_events: seen.last_events,
+        digest: seen.digest,
+        network_digest: world.network().digest(),
         simulated: world.now(),
-        entries_handed,
-        messages_accepted,
+        entries_handed: seen.entries_handed,
+        messages_accepted: seen.messages_accepted,
     }
+}
+
+/// When a device is there for the first time: the last user joins late, and so do some devices of others.
+fn begins(options: &StormOptions, device: &Device, random: &mut StdRng) -> Duration {
+    let joins_late = device.user.as_str() == user_name(options.users - 1);
+    let is_late = random.random_bool(if joins_late { 1.0 } else { 0.15 });
+    let share = random.random_range(0.1..0.6);
+    if is_late { options.length.mul_f64(share) } else { Duration::ZERO }
+}
+
+fn user_name(number: usize) -> String {
+    format!("user-{number}")
 }
 
 fn set_scene(options: &StormOptions, world: &World, recorder: &Recorder, random: &mut StdRng) -> Scene {
     let users: Vec<UserId> =
-        (0..options.users).map(|number| UserId::parse(&format!("user-{number}")).unwrap()).collect();
+        (0..options.users).map(|number| UserId::parse(&user_name(number)).unwrap()).collect();
     let mut devices = Vec::new();
     for user in &users {
-        for _ in 0..random.random_range(1..=3) {
+        for place in 0..random.random_range(1..=3) {
             let number = devices.len();
             let profile = options.profiles[random.random_range(0..options.profiles.len())];
             recorder.device(number, user);
@@ -136,14 +168,34 @@ fn set_scene(options: &StormOptions, world: &World, recorder: &Recorder, random:
             let watcher = Arc::new(move |event: &_| watched.told(number, event));
             let wrong = Duration::from_secs(random.random_range(0..7 * 24 * 3_600));
             let device = Device::new(world, user.clone(), number, profile, watcher).with_clock_ahead(wrong);
-            devices.push(Arc::new(device));
+            // Some are handed the newest only when they are far behind. A user's first device is handed all, so
+            // that somebody is.
+            let skips = place > 0 && random.random_bool(0.3);
+            let settings = if skips {
+                |builder: ClientBuilder| builder.backlog_entries_max(BACKLOG)
+            } else {
+                |builder| builder
+            };
+            devices.push(Arc::new(device.with_settings(settings)));
         }
     }
     Scene { world: world.clone(), recorder: recorder.clone(), devices, users, groups: Mutex::default() }
 }
 
+/// Whether there is no use in going on. Lets the watch know how far it is.
+fn is_over(world: &World, recorder: &Recorder, watch: &Watch) -> bool {
+    watch.passed(world.now());
+    if let Some(what) = watch.panic() {
+        recorder.violated(Invariant::NothingPanics, what);
+    }
+    recorder.violation().is_some()
+}
+
 /// All is made well again, and everything has to arrive.
-async fn calm(scene: &Scene) {
+async fn calm(scene: &Scene, watch: &Watch) {
+    if is_over(&scene.world, &scene.recorder, watch) {
+        return;
+    }
     scene.recorder.note("calm");
     if !scene.world.has_server() {
         scene.world.start_server().await;
@@ -152,13 +204,41 @@ async fn calm(scene: &Scene) {
         device.host.restore();
         device.start();
     }
-    let numbers: Vec<usize> = (0..scene.devices.len()).collect();
     let until = scene.world.now() + CALM_MAX;
     // What comes last may set off more, and what should not come has the time to come.
     let mut quiet = 0;
     while scene.world.now() < until && quiet < CALM_STEPS_QUIET {
         tokio::time::sleep(CALM_STEP).await;
-        quiet = if scene.recorder.is_complete(&numbers) { quiet + 1 } else { 0 };
+        if is_over(&scene.world, &scene.recorder, watch) {
+            return;
+        }
+        quiet = if scene.recorder.is_complete() { quiet + 1 } else { 0 };
     }
-    scene.recorder.check_end(&numbers);
+    scene.recorder.check_end();
+    if scene.recorder.violation().is_none() {
+        check_inboxes(scene).await;
+    }
+}
+
+/// What the server says of marks and unread figures, asked for by each device. A request ends with its
+/// connection; then it is made again.
+async fn check_inboxes(scene: &Scene) {
+    for device in &scene.devices {
+        let Some(client) = device.client() else { continue };
+        let until = scene.world.now() + INBOX_TIMEOUT;
+        let items = loop {
+            match client.inbox().await {
+                Ok(items) => break Ok(items),
+                Err(error) if scene.world.now() >= until => break Err(error),
+                Err(_) => tokio::time::sleep(CALM_STEP).await,
+            }
+        };
+        match items {
+            Ok(items) => scene.recorder.check_inbox(device.number, &items),
+            Err(error) => {
+                let what = format!("device {} gets no inbox: {error}", device.number);
+                scene.recorder.violated(Invariant::EverythingArrives, what);
+            }
+        }
+    }
 }

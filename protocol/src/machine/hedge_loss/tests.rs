@@ -66,6 +66,7 @@ fn a_path_that_has_become_clean_is_found_so() {
     }
 }
 
+// FUL-HEDGE-4
 #[test]
 fn between_the_two_thresholds_it_stays_as_it_was() {
     let counts = |first_lost: u64| {

@@ -1,6 +1,7 @@
-//! What an outbox makes of a refusal.
+//! What an outbox makes of a refusal, and the numbers that change for it.
 
 use super::OutboxItem;
+use crate::id::ClientSeq;
 
 /// What a refusal means for the outbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,4 +15,13 @@ pub enum Refusal {
     /// The server knows the device's numbers for other bodies: the device's state is from a backup. Nothing
     /// is sent until the caller has made a new device id, connected with it, and called [`Outbox::renumber`].
     DeviceForgotten,
+}
+
+/// A number that changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Renumbered {
+    /// The number before.
+    pub from: ClientSeq,
+    /// The number now.
+    pub to: ClientSeq,
 }

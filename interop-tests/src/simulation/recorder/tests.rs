@@ -1,0 +1,1 @@
+//! Each check of the recorder can fail.

@@ -1,0 +1,53 @@
+//! Storms of a fixed set of seeds. More of them, and longer: `cargo xtask sim --help`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fulmar_interop_tests::network::Profile;
+use fulmar_interop_tests::simulation::{SeedReport, StormOptions, storms};
+use fulmar_server::ServerFault;
+
+use crate::pool::jobs;
+
+/// As many of the last events are printed of a storm that went wrong.
+const EVENTS_SHOWN: usize = 60;
+const LENGTH: Duration = Duration::from_secs(8 * 60);
+
+/// Every promise holds in every storm; what was wrong is printed with its seed.
+fn all_is_well(name: &str, seeds: std::ops::RangeInclusive<u64>, options: impl Fn(u64) -> StormOptions) {
+    let reports = storms(seeds, jobs(), options, |_| {});
+    let wrong: Vec<&SeedReport> = reports.iter().filter(|report| report.report.violation.is_some()).collect();
+    for seed in &wrong {
+        let events = &seed.report.last_events;
+        for line in events.iter().skip(events.len().saturating_sub(EVENTS_SHOWN)) {
+            println!("{line}");
+        }
+        println!("{name}, seed {}: {}\n", seed.seed, seed.report.violation.as_ref().unwrap());
+    }
+    let seeds: Vec<u64> = wrong.iter().map(|seed| seed.seed).collect();
+    assert!(seeds.is_empty(), "{name}: promises were broken with seeds {seeds:?}");
+    let accepted: u64 = reports.iter().map(|seed| seed.report.messages_accepted).sum();
+    assert!(accepted > 20 * u64::try_from(reports.len()).unwrap(), "{name}: only {accepted} messages");
+}
+
+#[test]
+fn promises_hold_on_trains_and_at_the_bad_end_of_mobile_networks() {
+    let profiles = [&Profile::TRAIN, &Profile::UBER_P95];
+    all_is_well("train and uber-p95", 1..=12, |seed| StormOptions::new(seed, LENGTH, &profiles));
+}
+
+#[test]
+fn promises_hold_on_every_network() {
+    let profiles: Vec<&'static Profile> = Profile::ALL.iter().collect();
+    all_is_well("all profiles", 101..=108, |seed| StormOptions::new(seed, LENGTH, &profiles));
+}
+
+// FUL-DELIVER: a hint may be lost at any time.
+#[test]
+fn lost_hints_only_delay() {
+    all_is_well("lost hints", 201..=206, |seed| {
+        let mut options = StormOptions::new(seed, LENGTH, &[&Profile::WIFI, &Profile::LTE]);
+        options.prepare = Arc::new(|server| server.fault = Some(ServerFault::LoseHints { every: 7 }));
+        options
+    });
+}
