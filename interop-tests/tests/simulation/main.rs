@@ -3,6 +3,7 @@
 
 mod determinism;
 mod faults;
+mod head_of_line;
 mod hedging;
 mod network;
 mod pool;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::builder::PossibleValuesParser;
 use fulmar_interop_tests::network::Profile;
 use fulmar_interop_tests::simulation::{
-    Figures, HeadOfLine, Settings, Trial, Way, head_of_line, measure,
+    Figures, HeadOfLine, Settings, Trial, Way, first_messages, head_of_line, measure,
 };
 
 const EXAMPLES: &str = "\
@@ -43,6 +43,9 @@ pub(crate) struct Arguments {
     /// Only the table of busy conversations beside each other
     #[arg(long)]
     head_of_line: bool,
+    /// Only how long a device that is switched on waits for its first message, in milliseconds
+    #[arg(long, conflicts_with = "write")]
+    first_message: bool,
     /// One JSON object per line
     #[arg(long, conflicts_with = "write")]
     json: bool,
@@ -65,6 +68,9 @@ fn settings() -> PossibleValuesParser {
 
 /// Measures, and prints or writes. Whether that went well.
 pub(crate) fn run(arguments: &Arguments) -> bool {
+    if arguments.first_message {
+        return first_message(arguments);
+    }
     let mut deliveries = String::new();
     if !arguments.head_of_line {
         let rows = cells(arguments).map(|cell| if arguments.json { cell.json() } else { cell.row() });
@@ -82,6 +88,27 @@ pub(crate) fn run(arguments: &Arguments) -> bool {
         eprintln!("fulmar-sim: {}: {error}", path.display());
     }
     written.is_ok()
+}
+
+fn first_message(arguments: &Arguments) -> bool {
+    println!("| network | p50 | p95 | worst | bytes |\n|---|--:|--:|--:|--:|");
+    let settings = Settings::by_name(&arguments.settings).unwrap_or(&Settings::AS_THEY_ARE);
+    let named = |name| arguments.profile.is_empty() || arguments.profile.iter().any(|other| other == name);
+    let mut is_good = true;
+    for profile in Profile::ALL.iter().filter(|profile| named(profile.name)) {
+        let trial = Trial { settings: *settings, ..Trial::new(*profile, Way::Hedged, Duration::ZERO) };
+        let figures = first_messages(&trial, 1..1 + arguments.seeds);
+        let millis = |per_thousand| figures.quantile(per_thousand).as_millis();
+        println!(
+            "| {profile} | {} | {} | {} | {:.0} |",
+            millis(500),
+            millis(950),
+            millis(1_000),
+            figures.bytes()
+        );
+        is_good &= figures.missing == 0;
+    }
+    is_good
 }
 
 const DELIVERIES_HEAD: &str = "\
@@ -102,7 +129,8 @@ fn cells(arguments: &Arguments) -> impl Iterator<Item = Cell> {
         arguments.profile.is_empty() || arguments.profile.iter().any(|name| name == profile.name)
     };
     let settings = Settings::by_name(&arguments.settings).unwrap_or(&Settings::AS_THEY_ARE);
-    let ways = Way::ALL.into_iter().filter(|way| arguments.way.as_ref().is_none_or(|name| name == way.name()));
+    let ways =
+        Way::ALL.into_iter().filter(|way| arguments.way.as_ref().is_none_or(|name| name == way.name()));
     Profile::ALL.iter().filter(is_meant).flat_map(move |profile| {
         let mut lanes_bytes = None;
         ways.clone().map(move |way| {

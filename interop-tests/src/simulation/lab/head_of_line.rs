@@ -66,7 +66,8 @@ pub fn head_of_line(length: Duration, seeds: u64) -> HeadOfLine {
 
 /// The messages of a run whose conversation was not touched by a loss of late.
 fn untouched(run: &Run) -> Run {
-    let touches: Vec<Delivery> = run.deliveries.iter().filter(|one| is_hit(one, &run.lost)).copied().collect();
+    let touches: Vec<Delivery> =
+        run.deliveries.iter().filter(|one| is_hit(one, &run.lost)).copied().collect();
     let is_free = |one: &&Delivery| {
         !touches.iter().any(|touch| {
             touch.conversation == one.conversation

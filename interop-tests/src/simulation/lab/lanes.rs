@@ -53,11 +53,7 @@ pub(super) async fn world(trial: &Trial, seed: u64) -> World {
 }
 
 /// The device, off.
-pub(super) fn device(
-    trial: &Trial,
-    world: &World,
-    watch: impl Fn(&Event) + Send + Sync + 'static,
-) -> Device {
+pub(super) fn device(trial: &Trial, world: &World, watch: impl Fn(&Event) + Send + Sync + 'static) -> Device {
     let device = Device::new(world, reader(), 1, &trial.profile, Arc::new(watch));
     let device = device.with_transport(trial.settings.device);
     match trial.way {

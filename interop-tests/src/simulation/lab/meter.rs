@@ -46,8 +46,8 @@ impl Meter {
             };
             way.packets += 1;
             way.bytes += u64::try_from(packet.payload.len()).unwrap_or(u64::MAX) + u64::from(HEADER_BYTES);
-            let is_lost = packet.direction == Direction::Down
-                && loss.is_some_and(|loss| random.random_bool(loss));
+            let is_lost =
+                packet.direction == Direction::Down && loss.is_some_and(|loss| random.random_bool(loss));
             if is_lost {
                 metered.lost.push(origin.elapsed());
                 return Verdict::Drop;

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use fulmar_client::simulated_transport as device_transport;
-use fulmar_protocol::{ClientSeq, DeviceId, DeviceTag, Entry, Frame, Ordinal, Seq};
 use fulmar_client::{Content, OutgoingMessage};
+use fulmar_protocol::{ClientSeq, DeviceId, DeviceTag, Entry, Frame, Ordinal, Seq};
 use fulmar_server::simulated_transport as server_transport;
 use parking_lot::Mutex;
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
@@ -69,7 +69,8 @@ pub(super) async fn deliver(trial: &Trial, seed: u64) -> Run {
 
 /// As long as the frame that Fulmar writes for such a message.
 fn entry_bytes(trial: &Trial) -> usize {
-    let content = Content::try_from(OutgoingMessage::text(body(0, true, trial.body_bytes))).expect("a content");
+    let content =
+        Content::try_from(OutgoingMessage::text(body(0, true, trial.body_bytes))).expect("a content");
     let entry = Entry {
         seq: Seq::new(100),
         ordinal: Ordinal::new(100),
