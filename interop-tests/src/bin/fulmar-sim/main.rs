@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool talks to its terminal")]
 
 mod storm;
+mod table;
 
 use std::process::ExitCode;
 
@@ -31,6 +32,8 @@ struct Arguments {
 enum Command {
     /// Users act at random while networks, phones and the server break: is anything lost, doubled, disordered?
     Storm(storm::Arguments),
+    /// How long messages take on bad networks, and what they cost: one stream, lanes, lanes with hedging
+    Table(table::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
     }
     let is_good = match arguments.command {
         Command::Storm(arguments) => storm::run(&arguments),
+        Command::Table(arguments) => table::run(&arguments),
     };
     if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
