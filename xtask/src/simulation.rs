@@ -7,17 +7,8 @@ use std::process::ExitCode;
 
 use crate::workplace::{Failure, Workplace, shown};
 
-const CARGO: [&str; 9] = [
-    "run",
-    "--release",
-    "--quiet",
-    "--locked",
-    "--package",
-    "fulmar-interop-tests",
-    "--bin",
-    "fulmar-sim",
-    "--",
-];
+const CARGO: [&str; 9] =
+    ["run", "--release", "--locked", "--package", "fulmar-interop-tests", "--bin", "fulmar-sim", "--"];
 
 /// Runs one of its commands with what was typed after `cargo xtask …`.
 pub(crate) fn run(workplace: &Workplace, name: &str, arguments: &[String]) -> Result<ExitCode, Failure> {

@@ -131,7 +131,7 @@ impl Driver {
             devices_renewed: 0,
             phase: Phase::Waiting { retry_at: clock.now() },
             rival: None,
-            rival_at: None,
+            stray_at: None,
             stance: parts.stance,
             background_until: None,
             backoff: Backoff::new(),

@@ -46,7 +46,7 @@ pub use network::{
 };
 pub use recorder::{Invariant, MessageId, Recorder, Summary, Violation};
 pub use storm::{StormOptions, StormReport, storm};
-pub use storms::{STUCK, SeedReport, StormNews, storms};
+pub use storms::{SeedReport, StormNews, StormsOptions, storms};
 pub use time::{BEGINNING, HostTime};
 pub use watch::Watch;
 pub use world::{SERVER_ADDRESS, SERVER_PORT, World, run};
