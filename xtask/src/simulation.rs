@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use crate::workplace::{Failure, Workplace, shown};
 
-const CARGO: [&str; 9] =
+const CARGO: [&str; 8] =
     ["run", "--release", "--locked", "--package", "fulmar-interop-tests", "--bin", "fulmar-sim", "--"];
 
 /// Runs one of its commands with what was typed after `cargo xtask …`.

@@ -133,7 +133,6 @@ async fn talk(loss: f64, settings: fn(ClientBuilder) -> ClientBuilder) -> (Repor
 fn on_a_lossy_path_hedges_bring_the_slowest_messages_sooner_for_a_bounded_share_of_bytes() {
     let (plain, none) = run(talk(0.035, without_hedging));
     let (hedged, some) = run(talk(0.035, with_hedging));
-    println!("plain {plain:?}\nhedged {hedged:?}, {some} hedges down");
     assert!(none < 0.5 && some > 500.0, "{none} {some}");
     assert!(hedged.p99 < plain.p99 * 3 / 4, "{hedged:?} {plain:?}");
     assert!(hedged.p50 <= plain.p50 + Duration::from_millis(2), "{hedged:?} {plain:?}");
