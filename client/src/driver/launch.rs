@@ -111,7 +111,10 @@ impl Driver {
             journal.device(parts.device);
         }
         Ok(Self {
-            endpoints: Endpoints::new(Arc::clone(&parts.settings.tls), parts.settings.environment.clone()),
+            endpoints: Endpoints::new(
+                Arc::clone(&parts.settings.tls.config),
+                parts.settings.environment.clone(),
+            ),
             settings: parts.settings,
             commands: parts.commands,
             cancel: parts.cancel,
@@ -132,6 +135,7 @@ impl Driver {
             phase: Phase::Waiting { retry_at: clock.now() },
             rival: None,
             rival_at: None,
+            rival_preferred_until: None,
             stance: parts.stance,
             background_until: None,
             backoff: Backoff::new(),

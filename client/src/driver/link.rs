@@ -126,6 +126,7 @@ impl Driver {
         }
         self.take_epoch(welcome.epoch);
         self.endpoints.remember(&established.connection);
+        self.settings.tls.tickets.keep_last(false);
         let carried: Vec<_> = opening.lanes.iter().map(|(id, lane)| (*id, lane.carried)).collect();
         let mut session = Session::new(opening, established, self.now);
         if self.settings.token.renews() {

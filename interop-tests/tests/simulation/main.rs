@@ -6,4 +6,5 @@ mod faults;
 mod hedging;
 mod network;
 mod pool;
+mod returning;
 mod storm;
