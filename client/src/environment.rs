@@ -7,8 +7,9 @@
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
-use quinn::{AsyncUdpSocket, Endpoint, EndpointConfig, Runtime, TokioRuntime};
+use quinn::{AsyncUdpSocket, Endpoint, EndpointConfig, Runtime, TokioRuntime, TransportConfig};
 use rustls::time_provider::{DefaultTimeProvider, TimeProvider};
 
 use crate::rng::Rng;
@@ -28,12 +29,13 @@ pub struct Environment {
     sockets: Option<Arc<dyn Sockets>>,
     seed: Option<u64>,
     time: Arc<dyn TimeProvider>,
+    tune: Option<fn(&mut TransportConfig)>,
 }
 
 impl Default for Environment {
     /// The machine's own.
     fn default() -> Self {
-        Self { sockets: None, seed: None, time: Arc::new(DefaultTimeProvider) }
+        Self { sockets: None, seed: None, time: Arc::new(DefaultTimeProvider), tune: None }
     }
 }
 
@@ -42,12 +44,37 @@ impl Environment {
     #[cfg(feature = "simulation")]
     #[must_use]
     pub fn simulated(sockets: Arc<dyn Sockets>, seed: u64, time: Arc<dyn TimeProvider>) -> Self {
-        Self { sockets: Some(sockets), seed: Some(seed), time }
+        Self { sockets: Some(sockets), seed: Some(seed), time, tune: None }
+    }
+
+    /// With a last word on how QUIC is set: what a measurement varies.
+    #[cfg(feature = "simulation")]
+    #[must_use]
+    pub fn with_transport(mut self, tune: fn(&mut TransportConfig)) -> Self {
+        self.tune = Some(tune);
+        self
+    }
+
+    /// Has that last word.
+    pub(crate) fn tune(&self, config: &mut TransportConfig) {
+        if let Some(tune) = self.tune {
+            tune(config);
+        }
     }
 
     /// A source of randomness, the same one at each call when it is seeded.
     pub(crate) fn rng(&self) -> Rng {
         self.seed.map_or_else(Rng::from_os, Rng::from_seed)
+    }
+
+    /// A wait of this length or less; or, without jitter, of this length.
+    pub(crate) fn full_jitter(&self, longest: Duration, rng: &mut Rng) -> Duration {
+        if self.jitter { rng.duration(Duration::ZERO, longest) } else { longest }
+    }
+
+    /// A time of this length or up to half as much longer.
+    pub(crate) fn stretch(&self, shortest: Duration, rng: &mut Rng) -> Duration {
+        if self.jitter { rng.duration(shortest, shortest + shortest / 2) } else { shortest }
     }
 
     pub(crate) fn time(&self) -> Arc<dyn TimeProvider> {

@@ -38,7 +38,7 @@ pub use fault::ServerFault;
 pub use metrics::{CloseReason, Family, Metrics};
 pub use server::{Server, ServerOptions, StartError};
 #[cfg(feature = "simulation")]
-pub use simulation::Simulation;
+pub use simulation::{Simulation, Tune, simulated_transport};
 #[cfg(feature = "simulation")]
 pub use store::MemoryDisk;
 #[cfg(feature = "fault-injection")]

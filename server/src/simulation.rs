@@ -7,10 +7,20 @@
 
 use std::sync::Arc;
 
-use quinn::AsyncUdpSocket;
+use quinn::{AsyncUdpSocket, TransportConfig};
 use rustls::time_provider::TimeProvider;
 
 use crate::store::MemoryDisk;
+use crate::transport::tuning;
+
+/// A last word on how QUIC is set: what a measurement varies.
+pub type Tune = fn(&mut TransportConfig);
+
+/// How QUIC is set in this server, for measurements that do without the rest of it.
+#[must_use]
+pub fn simulated_transport() -> TransportConfig {
+    tuning::transport()
+}
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -23,4 +33,6 @@ pub struct Simulation {
     pub time: Arc<dyn TimeProvider>,
     /// Where its store is.
     pub disk: MemoryDisk,
+    /// What of QUIC's settings is other than in earnest.
+    pub transport: Option<Tune>,
 }

@@ -6,10 +6,9 @@ use std::process::ExitCode;
 
 use crate::workplace::{Failure, Workplace, shown};
 
-const CARGO: [&str; 10] = [
+const CARGO: [&str; 9] = [
     "run",
     "--release",
-    "--quiet",
     "--locked",
     "--package",
     "fulmar-interop-tests",

@@ -12,13 +12,15 @@ use quinn::{ClientConfig, Connecting, Connection, Endpoint, TransportConfig, Var
 
 use crate::environment::Environment;
 use crate::error::ClientError;
-use crate::limits;
+use crate::limits::{self, INITIAL_RTT_UNKNOWN};
+use crate::rng::Rng;
 
 /// The sockets of one client. Clones share them.
 #[derive(Clone)]
 pub(crate) struct Endpoints {
     config: ClientConfig,
     environment: Environment,
+    rng: Arc<Mutex<Rng>>,
     open: Arc<Mutex<Open>>,
     paths: Arc<Mutex<Paths>>,
 }
@@ -38,17 +40,20 @@ struct Open {
 }
 
 impl Endpoints {
-    pub(crate) fn new(tls: Arc<QuicClientConfig>, environment: Environment) -> Self {
+    pub(crate) fn new(tls: Arc<QuicClientConfig>, environment: Environment, rng: Rng) -> Self {
         let config = ClientConfig::new(tls);
-        Self { config, environment, open: Arc::default(), paths: Arc::default() }
+        Self { config, environment, rng: Arc::new(Mutex::new(rng)), open: Arc::default(), paths: Arc::default() }
     }
 
-    /// Begins a connection.
+    /// Begins a connection. The round trip by which its first losses are judged is drawn anew each time: clients that
+    /// lost a server at the same moment would otherwise all send their first packets again at the same moments.
     pub(crate) fn connect(&self, remote: SocketAddr, name: &str) -> Result<Connecting, ClientError> {
         let endpoint = self.reaching(remote)?;
         let round_trip = self.paths.lock().round_trips.get(&remote).copied();
         let mut config = self.config.clone();
-        config.transport_config(Arc::new(transport_config(round_trip)));
+        let mut transport = transport_config(round_trip);
+        self.environment.tune(&mut transport);
+        config.transport_config(Arc::new(transport));
         endpoint.connect_with(config, remote, name).map_err(|error| {
             let (what, expected) =
                 ("the server", format!("a name or address that can be connected to: {error}"));
@@ -117,8 +122,15 @@ impl Endpoints {
     }
 }
 
+/// How QUIC is set in a client that remembers no path, for measurements that do without the rest of it.
+#[cfg(feature = "simulation")]
+#[must_use]
+pub fn simulated_transport() -> TransportConfig {
+    transport_config(None)
+}
+
 /// There is no keep-alive here: the driver sends its own, and looks for its answer.
-fn transport_config(round_trip: Option<Duration>) -> TransportConfig {
+fn transport_config(initial_rtt: Duration) -> TransportConfig {
     let mut config = TransportConfig::default();
     let streams = u32::try_from(fulmar_protocol::limits::UNIDIRECTIONAL_STREAMS_MAX).unwrap_or(u32::MAX);
     config
@@ -130,6 +142,7 @@ fn transport_config(round_trip: Option<Duration>) -> TransportConfig {
         .datagram_receive_buffer_size(Some(limits::DATAGRAM_RECEIVE_BYTES))
         .datagram_send_buffer_size(limits::DATAGRAM_SEND_BYTES)
         .max_idle_timeout(limits::IDLE_TIMEOUT.try_into().ok());
+    fulmar_transport::tune(&mut config);
     if let Some(round_trip) = round_trip {
         config.initial_rtt(round_trip.clamp(limits::INITIAL_RTT_MIN, limits::INITIAL_RTT_MAX));
     }

@@ -7,4 +7,6 @@ mod frames;
 
 pub(crate) use dial::{DialError, dial};
 pub(crate) use endpoint::Endpoints;
+#[cfg(feature = "simulation")]
+pub use endpoint::simulated_transport;
 pub(crate) use frames::{FrameReader, ReadError, close_for, error_code};

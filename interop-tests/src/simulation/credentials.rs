@@ -2,7 +2,7 @@
 //! lengths. Ed25519 throughout: its signatures do not vary in length, and are not random.
 
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use fulmar_protocol::{TimestampMs, UserId};
@@ -12,6 +12,8 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SanType, SerialNumber, date_time_ymd,
 };
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -59,6 +61,32 @@ impl WorldCredentials {
         &self.authority
     }
 
+    /// How a server of another kind uses the same certificate.
+    pub(super) fn server_tls(&self) -> rustls::ServerConfig {
+        let file = |name| self.folder.path().join(name);
+        let chain = CertificateDer::pem_file_iter(file("certificate.pem")).unwrap();
+        let key = PrivateKeyDer::from_pem_file(file("key.pem")).unwrap();
+        let builder = rustls::ServerConfig::builder_with_provider(provider());
+        builder
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(chain.map(Result::unwrap).collect(), key)
+            .unwrap()
+    }
+
+    /// And how its clients trust it.
+    pub(super) fn device_tls(&self) -> rustls::ClientConfig {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(self.authority.as_bytes()).unwrap()).unwrap();
+        let builder = rustls::ClientConfig::builder_with_provider(provider());
+        builder
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth()
+    }
+
     /// A folder for what a server keeps beside its store.
     pub(super) fn data(&self) -> &Path {
         self.folder.path()
@@ -86,6 +114,10 @@ impl WorldCredentials {
         header.kid = Some(KEY_ID.to_owned());
         jsonwebtoken::encode(&header, &claims, &self.signing).unwrap()
     }
+}
+
+fn provider() -> Arc<rustls::crypto::CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 
 /// An Ed25519 key whose seed is one octet, over and over.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use fulmar_client::{Client, ClientBuilder, Environment, Event, Events, SimulatedDisk, Sockets, State};
 use fulmar_protocol::{TimestampMs, UserId};
 use parking_lot::Mutex;
-use quinn::AsyncUdpSocket;
+use quinn::{AsyncUdpSocket, TransportConfig};
 use tokio::task::AbortHandle;
 
 use crate::network::Profile;
@@ -39,6 +39,7 @@ pub struct Device {
     clock_ahead: Duration,
     watcher: Watcher,
     prepare: fn(ClientBuilder) -> ClientBuilder,
+    tune: fn(&mut TransportConfig),
     state: Mutex<DeviceState>,
 }
 
@@ -72,6 +73,7 @@ impl Device {
             clock_ahead: Duration::ZERO,
             watcher,
             prepare: |builder| builder,
+            tune: |_| {},
             state: Mutex::new(state),
         }
     }
@@ -87,6 +89,13 @@ impl Device {
     #[must_use]
     pub fn with_settings(mut self, prepare: fn(ClientBuilder) -> ClientBuilder) -> Self {
         self.prepare = prepare;
+        self
+    }
+
+    /// The last word on how its QUIC is set.
+    #[must_use]
+    pub fn with_transport(mut self, tune: fn(&mut TransportConfig)) -> Self {
+        self.tune = tune;
         self
     }
 
@@ -118,7 +127,8 @@ impl Device {
             Arc::new(HostSockets(self.host.clone())),
             seed,
             Arc::new(HostTime::ahead_by(origin, self.clock_ahead)),
-        );
+        )
+        .with_transport(self.tune);
         let user = self.user.clone();
         let builder = Client::builder()
             .server(format!("{SERVER_ADDRESS}:{SERVER_PORT}"))

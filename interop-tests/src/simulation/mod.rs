@@ -6,6 +6,7 @@
 //! | `network` | hosts, links, address translation, packets |
 //! | `world` | the server and its machine |
 //! | `device` | a client and its machine |
+//! | `lab` | measurements of latency and bytes |
 //! | `storm` | users that act at random while everything breaks |
 //! | `storms` | many of them at once |
 //! | `watch` | what may be known of a world from outside |
@@ -24,6 +25,7 @@
 mod credentials;
 mod device;
 mod fault;
+mod lab;
 mod network;
 mod recorder;
 mod storm;
@@ -34,13 +36,14 @@ mod world;
 
 pub use device::{Device, Watcher};
 pub use fault::Fault;
+pub use lab::{Delivery, Figures, Run, Settings, Trial, Way, first_messages, measure, measure_once};
 pub use network::{
     Cause, Counters, Direction, Host, InboxOptions, NAT_TIMEOUT_DEFAULT, Network, Packet, Tally, Tap,
     Verdict, receive,
 };
 pub use recorder::{Invariant, MessageId, Recorder, Summary, Violation};
 pub use storm::{StormOptions, StormReport, storm};
-pub use storms::{STUCK, SeedReport, StormNews, storms};
+pub use storms::{SeedReport, StormNews, StormsOptions, storms};
 pub use time::{BEGINNING, HostTime};
 pub use watch::Watch;
 pub use world::{SERVER_ADDRESS, SERVER_PORT, World, run};

@@ -1,10 +1,11 @@
 //! Many storms at once, each in a world on a thread of its own, watched from outside.
 //!
 //! However a storm ends, it ends with a report: a panic in it is a violation, and so is a world whose time
-//! stands still ([`STUCK`]). The thread of such a world cannot be stopped; it is left behind, and goes on
+//! stands still ([`StormsOptions::stuck_after`]). The thread of such a world cannot be stopped; it is left behind, and goes on
 //! until the process ends.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
@@ -15,12 +16,28 @@ use super::storm::{StormOptions, StormReport, storm};
 use super::watch::Watch;
 use super::world::run;
 
-/// How long a world's time may stand still, in real time.
-pub const STUCK: Duration = Duration::from_secs(20);
+/// How long a world's time may stand still, in real time, unless it is set otherwise.
+const STUCK_AFTER: Duration = Duration::from_secs(20);
 /// How often it is looked, in real time.
 const LOOK: Duration = Duration::from_millis(100);
 /// Debug builds of deep futures need more than a thread has of itself.
 const STACK_BYTES: usize = 16 << 20;
+
+/// How storms are run.
+#[derive(Clone, Copy, Debug)]
+pub struct StormsOptions {
+    /// How many at once.
+    pub jobs: NonZeroUsize,
+    /// For how long, in real time, a world's time may stand still; then it is given up.
+    pub stuck_after: Duration,
+}
+
+impl Default for StormsOptions {
+    fn default() -> Self {
+        let jobs = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        Self { jobs, stuck_after: STUCK_AFTER }
+    }
+}
 
 /// What happens while storms run.
 #[derive(Debug)]
@@ -53,13 +70,13 @@ struct Running {
 /// What a world's thread says in the end; nothing when it panicked.
 type Ended = (u64, Option<StormReport>);
 
-/// Runs the storm of each seed, so many at once, and gives the reports in the order of the seeds.
+/// Runs the storm of each seed, and gives the reports in the order of the seeds.
 ///
 /// # Panics
 /// When a thread cannot be started.
 pub fn storms(
     seeds: impl IntoIterator<Item = u64>,
-    jobs: usize,
+    how: StormsOptions,
     options: impl Fn(u64) -> StormOptions,
     mut tell: impl FnMut(StormNews<'_>),
 ) -> Vec<SeedReport> {
@@ -69,16 +86,22 @@ pub fn storms(
     let mut reports: BTreeMap<u64, SeedReport> = BTreeMap::new();
     let mut passed = Duration::ZERO;
     loop {
-        while running.len() < jobs.max(1) {
+        while running.len() < how.jobs.get() {
             let Some(seed) = seeds.next() else { break };
             running.insert(seed, start(options(seed), sender.clone()));
         }
         if running.is_empty() {
             return reports.into_values().collect();
         }
-        for done in ended_by_now(&ended, &mut running) {
+        let mut done = ended_by_now(&ended, &mut running);
+        done.extend(stuck_by_now(how.stuck_after, &mut running));
+        for mut done in done {
             passed += done.report.simulated;
             tell(StormNews::Ended(&done));
+            if done.report.violation.is_none() {
+                // Too much to keep for every seed.
+                done.report.last_events = Vec::new();
+            }
             reports.insert(done.seed, done);
         }
         let under_way: Duration = running.values().map(|world| world.watch.now()).sum();
@@ -101,7 +124,7 @@ fn start(options: StormOptions, ended: Sender<Ended>) -> Running {
     Running { watch, began: now(), moved: (Duration::ZERO, now()) }
 }
 
-/// Those that have ended, or are given up; waits a moment for one.
+/// Those that have ended; waits a moment for one.
 fn ended_by_now(ended: &Receiver<Ended>, running: &mut BTreeMap<u64, Running>) -> Vec<SeedReport> {
     let mut reports = Vec::new();
     match ended.recv_timeout(LOOK) {
@@ -117,17 +140,27 @@ fn ended_by_now(ended: &Receiver<Ended>, running: &mut BTreeMap<u64, Running>) -
         Err(RecvTimeoutError::Timeout) => {}
         Err(RecvTimeoutError::Disconnected) => unreachable!("a sender is held"),
     }
+    reports
+}
+
+/// Those that are given up.
+fn stuck_by_now(stuck_after: Duration, running: &mut BTreeMap<u64, Running>) -> Vec<SeedReport> {
+    let mut reports = Vec::new();
     for world in running.values_mut() {
         if world.watch.now() != world.moved.0 {
             world.moved = (world.watch.now(), now());
         }
     }
-    let stuck: Vec<u64> =
-        running.iter().filter(|(_, world)| world.moved.1.elapsed() > STUCK).map(|(seed, _)| *seed).collect();
+    let stuck: Vec<u64> = running
+        .iter()
+        .filter(|(_, world)| world.moved.1.elapsed() > stuck_after)
+        .map(|(seed, _)| *seed)
+        .collect();
     for seed in stuck {
         if let Some(world) = running.remove(&seed) {
-            let what =
-                format!("no simulated time passed for {} s; the world was left behind", STUCK.as_secs());
+            let what = format!(
+                "no simulated time passed for {stuck_after:?} of real time; the world was left behind"
+            );
             let report = abandoned(&world.watch, Invariant::TimePasses, what);
             reports.push(SeedReport { seed, report, real: world.began.elapsed() });
         }

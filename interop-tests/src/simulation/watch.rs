@@ -31,6 +31,16 @@ thread_local! {
     static WATCHED: RefCell<Option<Watch>> = const { RefCell::new(None) };
 }
 
+/// A thread that runs a world that is watched.
+#[derive(Debug)]
+pub(super) struct Watched;
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        WATCHED.with(|watched| watched.borrow_mut().take());
+    }
+}
+
 impl Watch {
     /// How long the world has been, to a quarter of a second.
     #[must_use]
@@ -50,8 +60,8 @@ impl Watch {
         self.shared.panic.lock().clone()
     }
 
-    /// The world that this thread runs is the one that is watched.
-    pub(super) fn begin(&self, recorder: &Recorder) {
+    /// The world that this thread runs is the one that is watched, until the answer is dropped.
+    pub(super) fn begin(&self, recorder: &Recorder) -> Watched {
         static HOOK: Once = Once::new();
         HOOK.call_once(|| {
             let otherwise = std::panic::take_hook();
@@ -65,6 +75,7 @@ impl Watch {
         });
         *self.shared.recorder.lock() = Some(recorder.clone());
         WATCHED.with(|watched| *watched.borrow_mut() = Some(self.clone()));
+        Watched
     }
 
     /// So much time has passed.

@@ -145,6 +145,7 @@ impl World {
             seed: rng.octets(),
             time: Arc::new(HostTime::ahead_by(self.inner.origin, Duration::ZERO)),
             disk: self.inner.disk.clone(),
+            transport: None,
         });
         (self.inner.prepare)(&mut options);
         let server = Server::start(options).await.expect("the server starts");

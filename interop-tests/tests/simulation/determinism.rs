@@ -4,16 +4,14 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use fulmar_interop_tests::network::Profile;
-use fulmar_interop_tests::simulation::{StormOptions, storms};
-
-use crate::pool::jobs;
+use fulmar_interop_tests::simulation::{StormOptions, StormsOptions, storms};
 
 const SEEDS: u64 = 10;
 
 fn digests() -> Vec<(u64, u64, Duration)> {
     let options =
         |seed| StormOptions::new(seed, Duration::from_secs(180), &[&Profile::TRAIN, &Profile::UBER_P95]);
-    let reports = storms(1..=SEEDS, jobs(), options, |_| {});
+    let reports = storms(1..=SEEDS, StormsOptions::default(), options, |_| {});
     let digests = |report: &fulmar_interop_tests::simulation::SeedReport| {
         (report.report.digest, report.report.network_digest, report.report.simulated)
     };

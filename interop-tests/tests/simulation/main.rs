@@ -1,10 +1,18 @@
 //! One process, no real socket and no real time: everything here runs under tokio's paused clock.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    missing_docs
+)]
 
+mod command;
 mod determinism;
 mod faults;
 mod hedging;
 mod network;
-mod pool;
 mod returning;
 mod storm;
+mod watching;

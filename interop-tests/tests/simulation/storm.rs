@@ -4,10 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fulmar_interop_tests::network::Profile;
-use fulmar_interop_tests::simulation::{SeedReport, StormOptions, storms};
+use fulmar_interop_tests::simulation::{SeedReport, StormOptions, StormsOptions, storms};
 use fulmar_server::ServerFault;
-
-use crate::pool::jobs;
 
 /// As many of the last events are printed of a storm that went wrong.
 const EVENTS_SHOWN: usize = 60;
@@ -15,7 +13,7 @@ const LENGTH: Duration = Duration::from_secs(8 * 60);
 
 /// Every promise holds in every storm; what was wrong is printed with its seed.
 fn all_is_well(name: &str, seeds: std::ops::RangeInclusive<u64>, options: impl Fn(u64) -> StormOptions) {
-    let reports = storms(seeds, jobs(), options, |_| {});
+    let reports = storms(seeds, StormsOptions::default(), options, |_| {});
     let wrong: Vec<&SeedReport> = reports.iter().filter(|report| report.report.violation.is_some()).collect();
     for seed in &wrong {
         let events = &seed.report.last_events;
@@ -42,7 +40,6 @@ fn promises_hold_on_every_network() {
     all_is_well("all profiles", 101..=108, |seed| StormOptions::new(seed, LENGTH, &profiles));
 }
 
-// FUL-DELIVER: a hint may be lost at any time.
 #[test]
 fn lost_hints_only_delay() {
     all_is_well("lost hints", 201..=206, |seed| {

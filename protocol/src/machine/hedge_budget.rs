@@ -1,4 +1,5 @@
-//! How many bytes hedging (FUL-HEDGE) may add: at most half of the others that the connection sends.
+//! How many bytes hedging (FUL-HEDGE) may add: at most three quarters of the others that the
+//! connection sends.
 //!
 //! A bucket that the connection's own running count of UDP bytes fills: each byte that is not a hedge's is
 //! worth a share of a byte of hedges. It holds no more than [`HedgeBudget::BURST_BYTES`], so that a quiet hour does
@@ -6,9 +7,10 @@
 //! first; where a hedge was dropped on its way out, that errs on the side of fewer.
 
 /// What hedges may take of the other bytes, as a fraction.
-const SHARE: (u64, u64) = (1, 2);
+const SHARE: (u64, u64) = (3, 4);
 
-/// The bytes that hedges may take. Over any time, what was taken is at most half of what else was sent.
+/// The bytes that hedges may take. Over any time, what was taken is at most three quarters of what
+/// else was sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HedgeBudget {
     sent_seen: u64,

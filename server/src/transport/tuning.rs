@@ -2,7 +2,7 @@
 //!
 //! A stranger gets the first flight and no more; a session is admitted to the rest after Welcome.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use fulmar_protocol::{Epoch, limits};
 use quinn::{Connection, IdleTimeout, TransportConfig, VarInt};
@@ -65,7 +65,7 @@ fn first_flight_bytes() -> u32 {
 }
 
 /// The server's side of every connection, before anybody is authenticated.
-pub(crate) fn transport() -> Arc<TransportConfig> {
+pub(crate) fn transport() -> TransportConfig {
     let mut config = TransportConfig::default();
     config
         .max_concurrent_bidi_streams(VarInt::from_u32(first_flight_streams()))
@@ -78,7 +78,8 @@ pub(crate) fn transport() -> Arc<TransportConfig> {
         ))))
         .datagram_send_buffer_size(DATAGRAM_SEND_BUFFER_BYTES)
         .datagram_receive_buffer_size(Some(DATAGRAM_RECEIVE_BUFFER_BYTES));
-    Arc::new(config)
+    fulmar_transport::tune(&mut config);
+    config
 }
 
 /// What a client that comes back may rely on before the server has said a word: it sends its first flight by the

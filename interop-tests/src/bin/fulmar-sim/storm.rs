@@ -7,19 +7,19 @@ use std::time::{Duration, Instant};
 
 use clap::builder::PossibleValuesParser;
 use fulmar_interop_tests::network::Profile;
-use fulmar_interop_tests::simulation::{Fault, SeedReport, StormNews, StormOptions, storms};
+use fulmar_interop_tests::simulation::{Fault, SeedReport, StormNews, StormOptions, StormsOptions, storms};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 const EXAMPLES: &str = "\
 Examples:
   cargo xtask sim --seeds 500 --minutes 30
-  cargo xtask sim --seed 7 --minutes 30 --events 200      one seed again, with more of what led there
+  cargo xtask sim --seed 7 --minutes 30 --events 200   one seed, with more of what led there
   cargo xtask sim --seeds 20 --profile lte --profile edge
-  cargo xtask sim --seeds 20 --fault no-deduplication     what checks the promises is checked
+  cargo xtask sim --seeds 20 --fault no-deduplication  the checks are checked
 
-A seed repeats a run exactly: the same packets at the same times, on any machine, with the same build of the
-code. Exit status: 0 all was well, 1 something was not, 2 the command line was not right.";
+The same build repeats a seed exactly: the same packets at the same times.
+Exit status: 0 all was well, 1 something was not, 2 the command line was not right.";
 
 /// What is asked for.
 #[derive(clap::Args)]
@@ -64,14 +64,14 @@ fn faults() -> PossibleValuesParser {
 
 /// Runs the storms. Whether all was well.
 pub(crate) fn run(arguments: &Arguments) -> bool {
-    let jobs =
-        arguments.jobs.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
+    let mut how = StormsOptions::default();
+    how.jobs = arguments.jobs.unwrap_or(how.jobs);
     let bar = progress_bar(arguments);
     let began = now();
     let seeds = (0..arguments.seeds).map(|number| arguments.seed.wrapping_add(number));
     let reports = storms(
         seeds,
-        jobs,
+        how,
         |seed| options(arguments, seed),
         |news| match news {
             StormNews::Ended(report) => {

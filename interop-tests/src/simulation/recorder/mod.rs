@@ -130,6 +130,10 @@ impl Recorder {
             Event::Status(Status::Offline { reason, .. }) => {
                 state.tell(now, &format!("device {device}: offline, {reason}"));
             }
+            Event::Status(Status::Ended { code: Some(_), reason }) => {
+                let what = format!("device {device} ended: {reason}");
+                state.violate(now, Invariant::NobodyGivesUp, what);
+            }
             Event::Status(status) => state.tell(now, &format!("device {device}: {status:?}")),
             _ => {}
         });
@@ -176,10 +180,11 @@ impl Recorder {
         self.with(|state, _| state.messages_of(user, conversation, count))
     }
 
-    /// Whether every device that is a member has been handed everything, and every message has its answer.
+    /// What is missing until every device that is a member has been handed everything, and every message has
+    /// its answer: the first thing found.
     #[must_use]
-    pub fn is_complete(&self) -> bool {
-        self.with(|state, _| state.missing().is_none())
+    pub fn missing(&self) -> Option<String> {
+        self.with(|state, _| state.missing())
     }
 
     /// What is checked when all has come to rest: that nothing is missing, and who was a member when.

@@ -18,6 +18,8 @@ pub enum Invariant {
     MarksAreTrue,
     /// When all is well again, everybody has everything.
     EverythingArrives,
+    /// No client gives up for good: nothing that happens here is a reason to.
+    NobodyGivesUp,
     /// Neither client nor server nor what runs them panics.
     NothingPanics,
     /// Nobody is busy for ever: simulated time passes.
@@ -33,6 +35,7 @@ impl fmt::Display for Invariant {
             Self::MembersOnly => "nobody writes or reads who is not a member",
             Self::MarksAreTrue => "marks say no more than is true",
             Self::EverythingArrives => "when all is well again, everybody has everything",
+            Self::NobodyGivesUp => "no client gives up for good",
             Self::NothingPanics => "nothing panics",
             Self::TimePasses => "time passes",
         })

@@ -110,7 +110,7 @@ pub async fn storm(options: StormOptions) -> StormReport {
     let prepare = Arc::clone(&options.prepare);
     let world = World::with(options.seed, move |server| prepare(server));
     let recorder = Recorder::new(world.origin());
-    options.watch.begin(&recorder);
+    let _watched = options.watch.begin(&recorder);
     world.start_server().await;
     let scene = Arc::new(set_scene(&options, &world, &recorder, &mut random));
     let mut tasks = tokio::task::JoinSet::new();
@@ -206,13 +206,20 @@ async fn calm(scene: &Scene, watch: &Watch) {
     }
     let until = scene.world.now() + CALM_MAX;
     // What comes last may set off more, and what should not come has the time to come.
-    let mut quiet = 0;
+    let (mut quiet, mut told) = (0, None);
     while scene.world.now() < until && quiet < CALM_STEPS_QUIET {
         tokio::time::sleep(CALM_STEP).await;
         if is_over(&scene.world, &scene.recorder, watch) {
             return;
         }
-        quiet = if scene.recorder.is_complete() { quiet + 1 } else { 0 };
+        let missing = scene.recorder.missing();
+        quiet = if missing.is_none() { quiet + 1 } else { 0 };
+        if missing != told {
+            scene.recorder.note(
+                missing.as_ref().map_or_else(|| "all is there".to_owned(), |what| format!("missing: {what}")),
+            );
+            told = missing;
+        }
     }
     scene.recorder.check_end();
     if scene.recorder.violation().is_none() {

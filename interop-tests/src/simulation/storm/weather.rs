@@ -7,6 +7,7 @@ use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 
 use super::Scene;
+use super::actor::exponential;
 
 /// How often something happens to the server.
 const MEAN: Duration = Duration::from_secs(150);
@@ -18,10 +19,11 @@ pub(super) async fn weather(scene: Arc<Scene>, length: Duration, seed: u64) {
     let mut random = StdRng::seed_from_u64(seed);
     let world = &scene.world;
     loop {
-        tokio::time::sleep(super::actor::exponential(&mut random, MEAN)).await;
-        if world.now() >= length {
+        let wait = exponential(&mut random, MEAN);
+        if world.now() + wait >= length {
             return;
         }
+        tokio::time::sleep(wait).await;
         let what = random.random_range(0..10);
         let pause = Duration::from_millis(random.random_range(100..8_000));
         match what {
