@@ -44,7 +44,7 @@ enum Trust {
 /// The settings, checked.
 pub(crate) struct Settings {
     pub(crate) servers: Vec<ServerName>,
-    pub(crate) tls: Arc<quinn::crypto::rustls::QuicClientConfig>,
+    pub(crate) tls: tls::Tls,
     pub(crate) token: TokenSource,
     pub(crate) backlog_entries_max: u32,
     pub(crate) client_name: SoftwareName,

@@ -7,6 +7,7 @@
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use quinn::{AsyncUdpSocket, Endpoint, EndpointConfig, Runtime, TokioRuntime, TransportConfig};
 use rustls::time_provider::{DefaultTimeProvider, TimeProvider};
@@ -64,6 +65,16 @@ impl Environment {
     /// A source of randomness, the same one at each call when it is seeded.
     pub(crate) fn rng(&self) -> Rng {
         self.seed.map_or_else(Rng::from_os, Rng::from_seed)
+    }
+
+    /// A wait of this length or less; or, without jitter, of this length.
+    pub(crate) fn full_jitter(&self, longest: Duration, rng: &mut Rng) -> Duration {
+        if self.jitter { rng.duration(Duration::ZERO, longest) } else { longest }
+    }
+
+    /// A time of this length or up to half as much longer.
+    pub(crate) fn stretch(&self, shortest: Duration, rng: &mut Rng) -> Duration {
+        if self.jitter { rng.duration(shortest, shortest + shortest / 2) } else { shortest }
     }
 
     pub(crate) fn time(&self) -> Arc<dyn TimeProvider> {

@@ -80,6 +80,7 @@ mod server;
 mod shared;
 mod state;
 mod status;
+mod tickets;
 mod tls;
 mod token;
 mod transport;

@@ -47,6 +47,8 @@ pub(crate) const OWN_FETCH_ENTRIES: u32 = 16;
 pub(crate) const RECEIPTS_WATCHED_MAX: usize = 16;
 /// After a change of network the server must answer within this, or the connection is given up.
 pub(crate) const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Bytes of a grease datagram that go along with that question: about as many as a datagram may have.
+pub(crate) const PADDING_BYTES: usize = fulmar_protocol::limits::DATAGRAM_BYTES_MAX - 16;
 /// Callers that wait for the answer to a Ping. One more fails.
 pub(crate) const PINGS_MAX: usize = 64;
 /// Requests (history, inbox, roster and so on) under way at once. The next caller waits.
@@ -139,10 +141,15 @@ pub(crate) const SEND_WINDOW_BYTES: u64 = 512 * 1_024;
 pub(crate) const DATAGRAM_RECEIVE_BYTES: usize = 64 * 1_024;
 /// QUIC: bytes of datagrams that wait to be sent; the oldest are dropped.
 pub(crate) const DATAGRAM_SEND_BYTES: usize = 16 * 1_024;
-/// Tickets for early data, 8 a server. The oldest of a server, and the oldest server, go.
-pub(crate) const TICKETS_MAX: usize = 64;
+/// Tickets for early data, a server. The oldest goes.
+pub(crate) const TICKETS_PER_SERVER_MAX: usize = 8;
+/// Servers whose tickets are kept. One more takes the place of another.
+pub(crate) const TICKET_SERVERS_MAX: usize = 8;
 /// Servers' addresses whose round trip is remembered. One more takes the place of another.
 pub(crate) const PATHS_MAX: usize = 32;
+/// QUIC: the round trip that a first loss is judged by when none is remembered (RFC 9002, 6.2.2). All of these are
+/// stretched by up to a half, at random.
+pub(crate) const INITIAL_RTT_UNKNOWN: Duration = Duration::from_millis(333);
 /// QUIC: the round trip that a first loss is judged by is not less, whatever is remembered,
 pub(crate) const INITIAL_RTT_MIN: Duration = Duration::from_millis(50);
 /// nor more.

@@ -1,7 +1,6 @@
 //! TLS for clients: TLS 1.3 only, ALPN `fulmar/1`, the authorities that the app names, early data on.
 //!
-//! Tickets for returning live in memory, as long as the client does, and are used once each. rustls cannot write
-//! them to disk yet (its issue 2287); a store that can would take the place of [`tickets`].
+//! Tickets for returning are kept by `tickets`.
 //!
 //! Absent: the platform's authorities. A messaging service's own authority, or the one public authority it
 //! uses, is the smaller trust; and it keeps certificate stores out of the dependencies.
@@ -17,13 +16,16 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
 use crate::error::ClientError;
-use crate::limits::TICKETS_MAX;
+use crate::tickets::Tickets;
+
+/// How TLS is set, and where its tickets are.
+pub(crate) struct Tls {
+    pub(crate) config: Arc<QuicClientConfig>,
+    pub(crate) tickets: Arc<Tickets>,
+}
 
 /// A configuration that trusts the authorities in `pem`.
-pub(crate) fn client_config(
-    pem: &str,
-    time: Arc<dyn TimeProvider>,
-) -> Result<Arc<QuicClientConfig>, ClientError> {
+pub(crate) fn client_config(pem: &str, time: Arc<dyn TimeProvider>) -> Result<Tls, ClientError> {
     let invalid = |cause: String| ClientError::TrustInvalid { cause };
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
@@ -41,14 +43,10 @@ pub(crate) fn client_config(
         .with_no_client_auth();
     config.alpn_protocols = vec![ALPN.to_vec()];
     config.enable_early_data = true;
-    config.resumption = tickets();
+    let tickets = Arc::new(Tickets::default());
+    config.resumption = Resumption::store(tickets.clone());
     let config = QuicClientConfig::try_from(config).map_err(|error| invalid(error.to_string()))?;
-    Ok(Arc::new(config))
-}
-
-/// Where a client keeps its tickets. When there are more than `TICKETS_MAX` servers' the oldest go.
-fn tickets() -> Resumption {
-    Resumption::in_memory_sessions(TICKETS_MAX)
+    Ok(Tls { config: Arc::new(config), tickets })
 }
 
 #[cfg(test)]

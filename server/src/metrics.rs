@@ -72,6 +72,8 @@ table! {
         "Sessions that are open: authenticated connections.";
     connections: Gauge = "fulmar_connections", Kind::Gauge,
         "Connections that are open, authenticated or not.";
+    handshakes: Gauge = "fulmar_handshakes", Kind::Gauge,
+        "Connections that were accepted and have not come to the end of the handshake.";
     connections_opened: Counter = "fulmar_connections_opened_total", Kind::Counter,
         "Connections that came as far as the end of the handshake.";
     connections_closed: Family = "fulmar_connections_closed_total", Kind::Family("reason", close_reasons),

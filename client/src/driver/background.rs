@@ -27,6 +27,7 @@ impl Driver {
             (Stance::Foreground, Some(_)) => {
                 self.background_until = None;
                 self.backoff.reset();
+                self.settings.tls.tickets.keep_last(false);
                 self.presence_in_front();
                 match &mut self.phase {
                     // The device may have slept since the last packet.

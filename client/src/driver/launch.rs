@@ -102,7 +102,7 @@ struct Parts {
 }
 
 impl Driver {
-    fn new(parts: Parts) -> Result<Self, ClientError> {
+    fn new(mut parts: Parts) -> Result<Self, ClientError> {
         let clock = Clock::start();
         let Stored { folder, device: stored_device, user, epoch, conversations, outbox } = parts.stored;
         let outbox_bytes = outbox.iter().map(|(_, _, content)| content.len()).sum();
@@ -110,8 +110,10 @@ impl Driver {
         if stored_device.is_none() {
             journal.device(parts.device);
         }
+        let tls = Arc::clone(&parts.settings.tls.config);
+        let endpoints = Endpoints::new(tls, parts.settings.environment.clone(), parts.rng.split());
         Ok(Self {
-            endpoints: Endpoints::new(Arc::clone(&parts.settings.tls), parts.settings.environment.clone()),
+            endpoints,
             settings: parts.settings,
             commands: parts.commands,
             cancel: parts.cancel,
@@ -132,6 +134,7 @@ impl Driver {
             phase: Phase::Waiting { retry_at: clock.now() },
             rival: None,
             stray_at: None,
+            rival_preferred_until: None,
             stance: parts.stance,
             background_until: None,
             backoff: Backoff::new(),

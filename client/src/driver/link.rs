@@ -126,6 +126,7 @@ impl Driver {
         }
         self.take_epoch(welcome.epoch);
         self.endpoints.remember(&established.connection);
+        self.settings.tls.tickets.keep_last(false);
         let carried: Vec<_> = opening.lanes.iter().map(|(id, lane)| (*id, lane.carried)).collect();
         let mut session = Session::new(opening, established, self.now);
         if self.settings.token.renews() {
@@ -179,7 +180,8 @@ impl Driver {
         }
         tracing::info!(reason = %lost, "offline");
         // A token that ran out is no failure of the server: the first new one is asked for at once.
-        let wait = if self.tokens_expired == 1 { Duration::ZERO } else { self.backoff.next(&mut self.rng) };
+        let longest = if self.tokens_expired == 1 { Duration::ZERO } else { self.backoff.next_max() };
+        let wait = self.settings.environment.full_jitter(longest, &mut self.rng);
         let retry_at = leave_at.unwrap_or(self.now).max(self.now + wait);
         self.phase = Phase::Waiting { retry_at };
         self.told.offline(retry_at, lost.to_string());

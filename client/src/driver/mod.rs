@@ -104,6 +104,8 @@ pub(crate) struct Driver {
     rival: Option<Box<Opening>>,
     /// When this client last began a connection that the server may take for the session without its knowing.
     stray_at: Option<Instant>,
+    /// Until when a rival goes on although the session's path answers.
+    rival_preferred_until: Option<Instant>,
     /// Where the app says it is.
     stance: watch::Receiver<Stance>,
     /// In the background: until when a connection is kept, or tried for.

@@ -116,6 +116,9 @@ impl Driver {
             Whose::Link => self.take_connecting(),
         };
         let Some(opening) = opening else { return };
+        if matches!(outcome, Err(Lost::Passing(_))) {
+            self.settings.tls.tickets.keep_last(true);
+        }
         match (whose, outcome) {
             (Whose::Link, Ok(established)) => self.open_session(*opening, established),
             (Whose::Link, Err(lost)) => self.lose(lost),

@@ -47,10 +47,14 @@ impl Driver {
             session.close(fulmar_protocol::ErrorCode::NoError, "no sign of life");
             self.lose(Lost::Passing("no sign of life".to_owned()));
         } else if since == now && self.rival.is_none() && self.closing.is_none() {
-            tracing::info!("the path is silent: a connection is tried beside it");
-            self.stray_at = Some(now);
-            self.rival = Some(Box::new(self.open()));
+            self.begin_rival();
         }
+    }
+
+    fn begin_rival(&mut self) {
+        tracing::info!("the path is silent: a connection is tried beside it");
+        self.stray_at = Some(self.now);
+        self.rival = Some(Box::new(self.open()));
     }
 
     /// A frame came on the session beside which there is a rival.
@@ -67,11 +71,12 @@ impl Driver {
     }
 
     fn old_path_answered(&mut self) {
-        if !self.drop_rival() {
+        let now = self.now;
+        // What the old connection lost it sends again only after this; the rival has it with it.
+        if self.rival_preferred_until.is_some_and(|until| now < until) || !self.drop_rival() {
             return;
         }
         tracing::info!("the path was only slow");
-        let now = self.now;
         if let Some(session) = self.phase.session_mut() {
             session.liveness.look(now, Traffic::of(&session.connection));
             session.liveness.be_patient();
@@ -94,17 +99,26 @@ impl Driver {
         self.stray_at.take().is_some_and(|at| self.now < at + limits::STRAY_GRACE)
     }
 
-    /// New sockets. A session has to answer, or it gets a rival; an attempt begins anew, as what it sent left
-    /// by the other network; and nobody waits any longer.
+    /// New sockets. A session has to answer, or it gets a rival: at once if nothing had come for a while. An attempt
+    /// begins anew, as what it sent left by the other network, and its next packet may be seconds away; and nobody
+    /// waits any longer.
     pub(super) fn network_changed(&mut self) {
         self.endpoints.rebind();
         self.backoff.reset();
-        self.drop_rival();
+        self.settings.tls.tickets.keep_last(false);
+        let was_tried = self.drop_rival();
         let now = self.now;
         match &mut self.phase {
             Phase::Up(session) => {
+                let was_silent = was_tried || session.liveness.suspect_since().is_some();
+                let soon = session.connection.rtt().saturating_mul(2);
                 session.liveness.start_afresh(now, Traffic::of(&session.connection));
                 self.probe();
+                if was_silent && self.closing.is_none() {
+                    self.begin_rival();
+                    self.rival_preferred_until =
+                        Some(now + soon.clamp(limits::PATH_SILENT_MIN, limits::PATH_SILENT_MAX));
+                }
             }
             Phase::Waiting { retry_at } => *retry_at = now,
             Phase::Connecting(_) => {
@@ -116,11 +130,13 @@ impl Driver {
         }
     }
 
-    /// Asks for a sign of life.
+    /// Asks for a sign of life, in a packet that is large: the path may be new to the server.
     pub(super) fn probe(&mut self) {
         let until = self.now + limits::PROBE_TIMEOUT;
+        let nth = u32::try_from(self.rng.below(1_000)).unwrap_or(0);
         if let Some(session) = self.phase.session_mut() {
             session.probe_until = Some(until);
+            session.pad(nth);
             self.ping(None);
         }
     }

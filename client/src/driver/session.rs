@@ -136,6 +136,15 @@ impl Session {
         }
     }
 
+    /// Makes the next packet a large one. Until an address is proven a server may send no more than three times
+    /// what came from there, and its own proof takes most of that.
+    pub(super) fn pad(&mut self, nth: u32) {
+        let bytes = encode_grease_datagram(nth, &[0; limits::PADDING_BYTES]);
+        if self.connection.send_datagram(bytes).is_err() {
+            tracing::debug!("a server without datagrams is asked in a small packet");
+        }
+    }
+
     /// Sends a Ping. Not while one is on its way.
     pub(super) fn send_ping(&mut self) {
         self.pings_sent = self.pings_sent.saturating_add(1);

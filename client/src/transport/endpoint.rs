@@ -12,13 +12,15 @@ use quinn::{ClientConfig, Connecting, Connection, Endpoint, TransportConfig, Var
 
 use crate::environment::Environment;
 use crate::error::ClientError;
-use crate::limits;
+use crate::limits::{self, INITIAL_RTT_UNKNOWN};
+use crate::rng::Rng;
 
 /// The sockets of one client. Clones share them.
 #[derive(Clone)]
 pub(crate) struct Endpoints {
     config: ClientConfig,
     environment: Environment,
+    rng: Arc<Mutex<Rng>>,
     open: Arc<Mutex<Open>>,
     paths: Arc<Mutex<Paths>>,
 }
@@ -38,12 +40,13 @@ struct Open {
 }
 
 impl Endpoints {
-    pub(crate) fn new(tls: Arc<QuicClientConfig>, environment: Environment) -> Self {
+    pub(crate) fn new(tls: Arc<QuicClientConfig>, environment: Environment, rng: Rng) -> Self {
         let config = ClientConfig::new(tls);
-        Self { config, environment, open: Arc::default(), paths: Arc::default() }
+        Self { config, environment, rng: Arc::new(Mutex::new(rng)), open: Arc::default(), paths: Arc::default() }
     }
 
-    /// Begins a connection.
+    /// Begins a connection. The round trip by which its first losses are judged is drawn anew each time: clients that
+    /// lost a server at the same moment would otherwise all send their first packets again at the same moments.
     pub(crate) fn connect(&self, remote: SocketAddr, name: &str) -> Result<Connecting, ClientError> {
         let endpoint = self.reaching(remote)?;
         let round_trip = self.paths.lock().round_trips.get(&remote).copied();
@@ -127,7 +130,7 @@ pub fn simulated_transport() -> TransportConfig {
 }
 
 /// There is no keep-alive here: the driver sends its own, and looks for its answer.
-fn transport_config(round_trip: Option<Duration>) -> TransportConfig {
+fn transport_config(initial_rtt: Duration) -> TransportConfig {
     let mut config = TransportConfig::default();
     let streams = u32::try_from(fulmar_protocol::limits::UNIDIRECTIONAL_STREAMS_MAX).unwrap_or(u32::MAX);
     config

@@ -14,5 +14,6 @@ mod faults;
 mod head_of_line;
 mod hedging;
 mod network;
+mod returning;
 mod storm;
 mod watching;

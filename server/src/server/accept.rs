@@ -82,7 +82,10 @@ impl Drop for Slot {
 }
 
 async fn serve(incoming: Incoming, shared: Arc<Shared>, _slot: Slot) {
-    let Some(opening) = Box::pin(handshake(incoming, &shared)).await else {
+    shared.metrics.handshakes.increment(1.0);
+    let opening = Box::pin(handshake(incoming, &shared)).await;
+    shared.metrics.handshakes.decrement(1.0);
+    let Some(opening) = opening else {
         shared.metrics.connection_closed(CloseReason::Handshake);
         return;
     };
