@@ -75,7 +75,7 @@ async fn a_rival_that_was_given_up_may_replace_the_session_once() {
     old.connection.close(replaced, b"");
     let next = server.session().await;
     next.connection.close(replaced, b"");
-    soon("the end", client.status().wait_for(fulmar_client::Status::is_ended)).await.unwrap();
+    soon("the end", client.status().wait_for(Status::is_ended)).await.unwrap();
 }
 
 // FUL-SESS-17
