@@ -7,8 +7,9 @@
 use std::time::Duration;
 
 use crate::limits::{BACKOFF_FIRST, BACKOFF_MAX};
+use crate::rng::Rng;
 
-/// Call [`Backoff::next_max`] after each failure and [`Backoff::reset`] after a success.
+/// Call [`Backoff::next`] after each failure and [`Backoff::reset`] after a success.
 #[derive(Debug, Clone)]
 pub(crate) struct Backoff {
     failures: u32,
@@ -19,11 +20,11 @@ impl Backoff {
         Self { failures: 0 }
     }
 
-    /// What to draw the wait from, after one more failure: from nothing to this.
-    pub(crate) fn next_max(&mut self) -> Duration {
+    /// How long to wait after one more failure.
+    pub(crate) fn next(&mut self, rng: &mut Rng) -> Duration {
         let ceiling = BACKOFF_FIRST.saturating_mul(1u32 << self.failures.min(16)).min(BACKOFF_MAX);
         self.failures = self.failures.saturating_add(1);
-        ceiling
+        rng.duration(Duration::ZERO, ceiling)
     }
 
     /// The next failure is the first again.
@@ -36,13 +37,7 @@ impl Backoff {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{BACKOFF_FIRST, BACKOFF_MAX, Backoff};
-    use crate::environment::Environment;
-    use crate::rng::Rng;
-
-    fn next(backoff: &mut Backoff, rng: &mut Rng) -> std::time::Duration {
-        Environment::default().full_jitter(backoff.next_max(), rng)
-    }
+    use super::{BACKOFF_FIRST, BACKOFF_MAX, Backoff, Rng};
 
     proptest! {
         #[test]
@@ -50,7 +45,7 @@ mod tests {
             let mut rng = Rng::from_seed(seed);
             let mut backoff = Backoff::new();
             for _ in 0..failures {
-                prop_assert!(next(&mut backoff, &mut rng) <= BACKOFF_MAX);
+                prop_assert!(backoff.next(&mut rng) <= BACKOFF_MAX);
             }
         }
 
@@ -59,7 +54,7 @@ mod tests {
             let mut rng = Rng::from_seed(seed);
             let mut backoff = Backoff::new();
             for failure in 0..8 {
-                prop_assert!(next(&mut backoff, &mut rng) <= BACKOFF_FIRST * (1 << failure));
+                prop_assert!(backoff.next(&mut rng) <= BACKOFF_FIRST * (1 << failure));
             }
         }
     }
@@ -68,7 +63,7 @@ mod tests {
     fn waits_are_spread_over_the_whole_range() {
         let mut rng = Rng::from_seed(7);
         let mut backoff = Backoff { failures: 10 };
-        let waits: Vec<_> = (0..200).map(|_| next(&mut backoff, &mut rng)).collect();
+        let waits: Vec<_> = (0..200).map(|_| backoff.next(&mut rng)).collect();
         assert!(waits.iter().any(|wait| *wait < BACKOFF_MAX / 10), "seed 7: none is short");
         assert!(waits.iter().any(|wait| *wait > BACKOFF_MAX * 9 / 10), "seed 7: none is long");
     }
@@ -79,7 +74,7 @@ mod tests {
         let mut backoff = Backoff::new();
         let mut waits = Vec::new();
         for _ in 0..1_000 {
-            waits.push(next(&mut backoff, &mut rng));
+            waits.push(backoff.next(&mut rng));
         }
         let late = waits.get(20..).unwrap_or_default();
         assert!(late.iter().any(|wait| *wait > BACKOFF_MAX * 99 / 100), "seed 11: the cap is not reached");
@@ -93,6 +88,6 @@ mod tests {
         let mut rng = Rng::from_seed(1);
         let mut backoff = Backoff { failures: 30 };
         backoff.reset();
-        assert!(next(&mut backoff, &mut rng) <= BACKOFF_FIRST);
+        assert!(backoff.next(&mut rng) <= BACKOFF_FIRST);
     }
 }

@@ -7,7 +7,6 @@
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
 use quinn::{AsyncUdpSocket, Endpoint, EndpointConfig, Runtime, TokioRuntime, TransportConfig};
 use rustls::time_provider::{DefaultTimeProvider, TimeProvider};
@@ -30,12 +29,13 @@ pub struct Environment {
     seed: Option<u64>,
     time: Arc<dyn TimeProvider>,
     tune: Option<fn(&mut TransportConfig)>,
+    jitter: bool,
 }
 
 impl Default for Environment {
     /// The machine's own.
     fn default() -> Self {
-        Self { sockets: None, seed: None, time: Arc::new(DefaultTimeProvider), tune: None }
+        Self { sockets: None, seed: None, time: Arc::new(DefaultTimeProvider), tune: None, jitter: true }
     }
 }
 
@@ -44,7 +44,7 @@ impl Environment {
     #[cfg(feature = "simulation")]
     #[must_use]
     pub fn simulated(sockets: Arc<dyn Sockets>, seed: u64, time: Arc<dyn TimeProvider>) -> Self {
-        Self { sockets: Some(sockets), seed: Some(seed), time, tune: None }
+        Self { sockets: Some(sockets), seed: Some(seed), time, tune: None, jitter: true }
     }
 
     /// With a last word on how QUIC is set: what a measurement varies.
@@ -52,6 +52,14 @@ impl Environment {
     #[must_use]
     pub fn with_transport(mut self, tune: fn(&mut TransportConfig)) -> Self {
         self.tune = Some(tune);
+        self
+    }
+
+    /// Without chance in the times at which a client tries again: only to show what that is good for.
+    #[cfg(feature = "simulation")]
+    #[must_use]
+    pub fn without_jitter(mut self) -> Self {
+        self.jitter = false;
         self
     }
 
@@ -64,17 +72,8 @@ impl Environment {
 
     /// A source of randomness, the same one at each call when it is seeded.
     pub(crate) fn rng(&self) -> Rng {
-        self.seed.map_or_else(Rng::from_os, Rng::from_seed)
-    }
-
-    /// A wait of this length or less; or, without jitter, of this length.
-    pub(crate) fn full_jitter(&self, longest: Duration, rng: &mut Rng) -> Duration {
-        if self.jitter { rng.duration(Duration::ZERO, longest) } else { longest }
-    }
-
-    /// A time of this length or up to half as much longer.
-    pub(crate) fn stretch(&self, shortest: Duration, rng: &mut Rng) -> Duration {
-        if self.jitter { rng.duration(shortest, shortest + shortest / 2) } else { shortest }
+        let rng = self.seed.map_or_else(Rng::from_os, Rng::from_seed);
+        if self.jitter { rng } else { rng.without_jitter() }
     }
 
     pub(crate) fn time(&self) -> Arc<dyn TimeProvider> {

@@ -146,12 +146,9 @@ pub(crate) const TICKETS_PER_SERVER_MAX: usize = 8;
 pub(crate) const TICKET_SERVERS_MAX: usize = 8;
 /// Servers' addresses whose round trip is remembered. One more takes the place of another.
 pub(crate) const PATHS_MAX: usize = 32;
-/// QUIC: the round trip that a first loss is judged by when none is remembered (RFC 9002, 6.2.2). All of these are
-/// stretched by up to a half, at random.
-pub(crate) const INITIAL_RTT_UNKNOWN: Duration = Duration::from_millis(333);
 /// QUIC: the round trip that a first loss is judged by is not less, whatever is remembered,
 pub(crate) const INITIAL_RTT_MIN: Duration = Duration::from_millis(50);
-/// nor more.
+/// nor more; and then it is stretched by up to a half, at random.
 pub(crate) const INITIAL_RTT_MAX: Duration = Duration::from_secs(1);
 /// A packet at least this often in the foreground, so that address translation does not forget the path.
 pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(25);

@@ -177,8 +177,7 @@ impl Driver {
         }
         tracing::info!(reason = %lost, "offline");
         // A token that ran out is no failure of the server: the first new one is asked for at once.
-        let longest = if self.tokens_expired == 1 { Duration::ZERO } else { self.backoff.next_max() };
-        let wait = self.settings.environment.full_jitter(longest, &mut self.rng);
+        let wait = if self.tokens_expired == 1 { Duration::ZERO } else { self.backoff.next(&mut self.rng) };
         let retry_at = leave_at.unwrap_or(self.now).max(self.now + wait);
         self.phase = Phase::Waiting { retry_at };
         self.told.offline(retry_at, lost.to_string());

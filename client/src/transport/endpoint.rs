@@ -12,7 +12,7 @@ use quinn::{ClientConfig, Connecting, Connection, Endpoint, TransportConfig, Var
 
 use crate::environment::Environment;
 use crate::error::ClientError;
-use crate::limits::{self, INITIAL_RTT_UNKNOWN};
+use crate::limits;
 use crate::rng::Rng;
 
 /// The sockets of one client. Clones share them.
@@ -50,6 +50,10 @@ impl Endpoints {
     pub(crate) fn connect(&self, remote: SocketAddr, name: &str) -> Result<Connecting, ClientError> {
         let endpoint = self.reaching(remote)?;
         let round_trip = self.paths.lock().round_trips.get(&remote).copied();
+        let round_trip = round_trip.map(|round_trip| {
+            let round_trip = round_trip.clamp(limits::INITIAL_RTT_MIN, limits::INITIAL_RTT_MAX);
+            self.rng.lock().duration(round_trip, round_trip + round_trip / 2)
+        });
         let mut config = self.config.clone();
         let mut transport = transport_config(round_trip);
         self.environment.tune(&mut transport);
@@ -130,7 +134,7 @@ pub fn simulated_transport() -> TransportConfig {
 }
 
 /// There is no keep-alive here: the driver sends its own, and looks for its answer.
-fn transport_config(initial_rtt: Duration) -> TransportConfig {
+fn transport_config(round_trip: Option<Duration>) -> TransportConfig {
     let mut config = TransportConfig::default();
     let streams = u32::try_from(fulmar_protocol::limits::UNIDIRECTIONAL_STREAMS_MAX).unwrap_or(u32::MAX);
     config
@@ -144,7 +148,7 @@ fn transport_config(initial_rtt: Duration) -> TransportConfig {
         .max_idle_timeout(limits::IDLE_TIMEOUT.try_into().ok());
     fulmar_transport::tune(&mut config);
     if let Some(round_trip) = round_trip {
-        config.initial_rtt(round_trip.clamp(limits::INITIAL_RTT_MIN, limits::INITIAL_RTT_MAX));
+        config.initial_rtt(round_trip);
     }
     config
 }

@@ -40,6 +40,7 @@ pub struct Device {
     watcher: Watcher,
     prepare: fn(ClientBuilder) -> ClientBuilder,
     tune: fn(&mut TransportConfig),
+    jitter: bool,
     state: Mutex<DeviceState>,
 }
 
@@ -74,6 +75,7 @@ impl Device {
             watcher,
             prepare: |builder| builder,
             tune: |_| {},
+            jitter: true,
             state: Mutex::new(state),
         }
     }
@@ -96,6 +98,13 @@ impl Device {
     #[must_use]
     pub fn with_transport(mut self, tune: fn(&mut TransportConfig)) -> Self {
         self.tune = tune;
+        self
+    }
+
+    /// A client that tries again at no random times, but at the latest that it may.
+    #[must_use]
+    pub fn without_jitter(mut self) -> Self {
+        self.jitter = false;
         self
     }
 
@@ -129,6 +138,7 @@ impl Device {
             Arc::new(HostTime::ahead_by(origin, self.clock_ahead)),
         )
         .with_transport(self.tune);
+        let environment = if self.jitter { environment } else { environment.without_jitter() };
         let user = self.user.clone();
         let builder = Client::builder()
             .server(format!("{SERVER_ADDRESS}:{SERVER_PORT}"))

@@ -2,7 +2,9 @@
 //!
 //! Every latency is measured on the paused clock, and tells what a user would see.
 
+mod battery;
 mod dark;
+mod herd;
 mod roaming;
 mod silence;
 mod talk;
