@@ -42,7 +42,13 @@ struct Open {
 impl Endpoints {
     pub(crate) fn new(tls: Arc<QuicClientConfig>, environment: Environment, rng: Rng) -> Self {
         let config = ClientConfig::new(tls);
-        Self { config, environment, rng: Arc::new(Mutex::new(rng)), open: Arc::default(), paths: Arc::default() }
+        Self {
+            config,
+            environment,
+            rng: Arc::new(Mutex::new(rng)),
+            open: Arc::default(),
+            paths: Arc::default(),
+        }
     }
 
     /// Begins a connection. The round trip by which its first losses are judged is drawn anew each time: clients that

@@ -89,7 +89,8 @@ pub async fn herd(options: HerdOptions) -> HerdReport {
         pass(Duration::from_secs(1) / CONNECTS_PER_SECOND).await;
     }
     pass(Duration::from_secs(10)).await;
-    let sent = |devices: &[Device]| devices.iter().map(|device| device.host.counters().sent.packets).sum::<u64>();
+    let sent =
+        |devices: &[Device]| devices.iter().map(|device| device.host.counters().sent.packets).sum::<u64>();
     let before = sent(&devices);
     world.crash_server();
     for device in &devices {

@@ -21,7 +21,9 @@ pub(crate) struct Arguments {
 
 /// Runs both, and prints a table. Whether all came back.
 pub(crate) fn run(arguments: &Arguments) -> bool {
-    println!("jitter | back | half after | last after | handshakes at once | dropped at the socket | sent | early");
+    println!(
+        "jitter | back | half after | last after | handshakes at once | dropped at the socket | sent | early"
+    );
     println!("--- | --- | --- | --- | --- | --- | --- | ---");
     let mut all = true;
     for jitter in [true, false] {

@@ -5,6 +5,7 @@
 mod battery;
 mod dark;
 mod herd;
+mod replay;
 mod roaming;
 mod silence;
 mod talk;
