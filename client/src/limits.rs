@@ -108,8 +108,9 @@ pub(crate) const PATH_SILENT_MIN: Duration = Duration::from_millis(250);
 pub(crate) const PATH_SILENT_MAX: Duration = Duration::from_secs(5);
 /// How often the time until a path is suspect is doubled, when it turned out to be slow, not dead.
 pub(crate) const PATH_PATIENCE_MAX: u32 = 3;
-/// `session_replaced` within this time of an attempt beside the session is this client's own doing.
-pub(crate) const RIVAL_GRACE: Duration = Duration::from_secs(10);
+/// `session_replaced` within this time of another connection that this client began is its own doing: the Hello may
+/// have been slow, and the news of it, too, each as long as a path may be dark without being given up.
+pub(crate) const STRAY_GRACE: Duration = Duration::from_secs(120);
 /// In the background: what is to be sent and confirmed has this long before the connection is let go.
 pub(crate) const BACKGROUND_FLUSH: Duration = Duration::from_secs(2);
 /// In the background: how long the client tries to send what was enqueued there. Then it waits for the next

@@ -262,23 +262,12 @@ fn bind(
         .map_err(|error| StartError::ResetKey { data: data.clone(), error })?;
     let (endpoint_config, socket) = options.socket(endpoint_config).map_err(listen)?;
     let mut config = quinn::ServerConfig::with_crypto(Arc::new(tls));
-    config.transport_config(Arc::new(transport(options))).max_incoming(tuning::INCOMING_MAX);
+    config.transport_config(Arc::new(options.transport())).max_incoming(tuning::INCOMING_MAX);
     let runtime = Arc::new(TokioRuntime);
     let endpoint = Endpoint::new_with_abstract_socket(endpoint_config, Some(config), socket, runtime);
     let endpoint = endpoint.map_err(listen)?;
     let address = endpoint.local_addr().map_err(listen)?;
     Ok((endpoint, address))
-}
-
-/// How QUIC is set, a simulation's own wishes included.
-fn transport(options: &ServerOptions) -> quinn::TransportConfig {
-    #[cfg_attr(not(feature = "simulation"), allow(unused_mut, unused_variables, reason = "simulations only"))]
-    let mut config = tuning::transport();
-    #[cfg(feature = "simulation")]
-    if let Some(tune) = options.simulation.as_ref().and_then(|simulation| simulation.transport) {
-        tune(&mut config);
-    }
-    config
 }
 
 async fn sweep(shared: Arc<Shared>) {

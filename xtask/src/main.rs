@@ -69,6 +69,13 @@ enum Chore {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Delivery latency and bytes on each simulated network; `--write` puts them into docs/bad-networks.md
+    #[command(disable_help_flag = true)]
+    Table {
+        /// See `cargo xtask table --help`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -81,7 +88,8 @@ fn main() -> ExitCode {
         Chore::Tidy => run_steps(&workplace, &[steps::TIDY]).map(succeeded),
         Chore::Deny => run_steps(&workplace, &[steps::AUDIT]).map(succeeded),
         Chore::Spec { uncovered } => coverage::report(&workplace, uncovered).map(succeeded),
-        Chore::Sim { arguments } => simulation::run(&workplace, &arguments),
+        Chore::Table { arguments } => simulation::run(&workplace, "table", &arguments),
+        Chore::Sim { arguments } => simulation::run(&workplace, "storm", &arguments),
     });
     match done {
         Ok(code) => code,

@@ -133,7 +133,7 @@ impl Driver {
             devices_renewed: 0,
             phase: Phase::Waiting { retry_at: clock.now() },
             rival: None,
-            rival_at: None,
+            stray_at: None,
             rival_preferred_until: None,
             stance: parts.stance,
             background_until: None,

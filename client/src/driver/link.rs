@@ -157,6 +157,9 @@ impl Driver {
             }
             leave_at = session.leave_at;
             self.close_down(*session, &lost);
+        } else if matches!(lost, Lost::Passing(_)) {
+            // Its Hello may be on its way all the same.
+            self.stray_at = Some(self.now);
         }
         match &lost {
             Lost::Handshake(error) if self.first_handshake_is_final && !self.first_session_open => {

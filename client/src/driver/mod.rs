@@ -102,8 +102,8 @@ pub(crate) struct Driver {
     phase: Phase,
     /// An attempt beside a session whose path is suspect.
     rival: Option<Box<Opening>>,
-    /// When the last one began.
-    rival_at: Option<Instant>,
+    /// When this client last began a connection that the server may take for the session without its knowing.
+    stray_at: Option<Instant>,
     /// Until when a rival goes on although the session's path answers.
     rival_preferred_until: Option<Instant>,
     /// Where the app says it is.

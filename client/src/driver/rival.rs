@@ -53,7 +53,7 @@ impl Driver {
 
     fn begin_rival(&mut self) {
         tracing::info!("the path is silent: a connection is tried beside it");
-        self.rival_at = Some(self.now);
+        self.stray_at = Some(self.now);
         self.rival = Some(Box::new(self.open()));
     }
 
@@ -93,9 +93,10 @@ impl Driver {
         self.open_session(opening, established);
     }
 
-    /// Whether `session_replaced` is this client's own doing: the server took a rival for the session.
-    pub(super) fn replaced_itself(&self) -> bool {
-        self.rival_at.is_some_and(|at| self.now < at + limits::RIVAL_GRACE)
+    /// Whether `session_replaced` may be this client's own doing: the server took another connection of its own for
+    /// the session, one that came to nothing here and arrived there. Believed once for each.
+    pub(super) fn replaced_itself(&mut self) -> bool {
+        self.stray_at.take().is_some_and(|at| self.now < at + limits::STRAY_GRACE)
     }
 
     /// New sockets. A session has to answer, or it gets a rival: at once if nothing had come for a while. An attempt

@@ -54,6 +54,30 @@ async fn a_path_that_was_only_slow_keeps_its_session() {
     assert!(client.status().borrow().is_online());
 }
 
+/// The server took a rival for the session, and said so when the client had given that rival up: the client took
+/// itself for somebody else, and ended for good.
+// FUL-SESS-17
+#[tokio::test]
+async fn a_rival_that_was_given_up_may_replace_the_session_once() {
+    let server = Server::start();
+    let path = Path::to(server.address()).await;
+    let (client, _events, mut old) = server.connect(over(&path, &server)).await;
+    let bob = client.direct(&user("bob")).unwrap();
+    path.cut_open_connections();
+    let one = bob.enqueue(text("one")).await.unwrap();
+    let rival = server.greeted().await;
+    path.mend();
+    old.send_lane().await.accept(1).await;
+    soon("an answer", one).await.unwrap();
+    soon("the end of the rival", rival.connection.closed()).await;
+    old.pong(&client).await;
+    let replaced = quinn::VarInt::from_u32(ErrorCode::SessionReplaced.code());
+    old.connection.close(replaced, b"");
+    let next = server.session().await;
+    next.connection.close(replaced, b"");
+    soon("the end", client.status().wait_for(Status::is_ended)).await.unwrap();
+}
+
 // FUL-SESS-17
 #[tokio::test]
 async fn a_session_that_the_client_replaced_itself_is_not_its_end() {

@@ -39,7 +39,10 @@ mod world;
 pub use device::{Device, Watcher};
 pub use fault::Fault;
 pub use herd::{HerdOptions, HerdReport, herd};
-pub use lab::{Delivery, Figures, Run, Settings, Trial, Way, first_messages, measure, measure_once};
+pub use lab::{
+    Delivery, Figures, HeadOfLine, Run, Settings, Trial, Way, first_messages, head_of_line, measure,
+    measure_once,
+};
 pub use network::{
     Cause, Counters, Direction, Host, InboxOptions, NAT_TIMEOUT_DEFAULT, Network, Packet, Tally, Tap,
     Verdict, receive,

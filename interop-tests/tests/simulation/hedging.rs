@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use fulmar_client::{ClientBuilder, Content, Event, OutgoingMessage, UserId};
 use fulmar_interop_tests::network::{LinkOptions, Profile, Share};
-use fulmar_interop_tests::simulation::{Device, Direction, Verdict, World, run};
+use fulmar_interop_tests::simulation::{Device, Direction, Trial, Verdict, Way, World, measure, run};
 use parking_lot::Mutex;
 
 /// One way between a device and the server.
@@ -133,11 +133,23 @@ async fn talk(loss: f64, settings: fn(ClientBuilder) -> ClientBuilder) -> (Repor
 fn on_a_lossy_path_hedges_bring_the_slowest_messages_sooner_for_a_bounded_share_of_bytes() {
     let (plain, none) = run(talk(0.035, without_hedging));
     let (hedged, some) = run(talk(0.035, with_hedging));
-    println!("plain {plain:?}\nhedged {hedged:?}, {some} hedges down");
     assert!(none < 0.5 && some > 500.0, "{none} {some}");
     assert!(hedged.p99 < plain.p99 * 3 / 4, "{hedged:?} {plain:?}");
     assert!(hedged.p50 <= plain.p50 + Duration::from_millis(2), "{hedged:?} {plain:?}");
     assert!(hedged.bytes * 10 < plain.bytes * 16, "{hedged:?} {plain:?}");
+}
+
+// FUL-HEDGE-6
+#[test]
+fn at_three_and_a_half_percent_the_slowest_hundredth_does_not_wait_for_the_loss_to_be_found() {
+    let profile = Profile::by_name("uber-p50").unwrap();
+    let trial = |way| Trial::new(*profile, way, Duration::from_secs(300));
+    let (lanes, hedged) = (measure(&trial(Way::Lanes), 1..3), measure(&trial(Way::Hedged), 1..3));
+    assert!(lanes.messages() > 2_000 && hedged.messages() > 2_000);
+    assert!(lanes.multiple(990) > 3.0, "a probe timeout: {}", lanes.multiple(990));
+    assert!(hedged.multiple(990) < 1.5, "{}", hedged.multiple(990));
+    assert!(hedged.bytes() < 1.6 * lanes.bytes(), "{} {}", hedged.bytes(), lanes.bytes());
+    assert_eq!(lanes.missing + hedged.missing, 0);
 }
 
 // FUL-HEDGE-4

@@ -11,6 +11,7 @@
 mod command;
 mod determinism;
 mod faults;
+mod head_of_line;
 mod hedging;
 mod network;
 mod returning;

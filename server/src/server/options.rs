@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use quinn::{AsyncUdpSocket, EndpointConfig, Runtime, TokioRuntime};
+use quinn::{AsyncUdpSocket, EndpointConfig, Runtime, TokioRuntime, TransportConfig};
 use rustls::time_provider::{DefaultTimeProvider, TimeProvider};
 
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
     fault::Faults,
     metrics::Metrics,
     tickets::Tickets,
-    transport::tls,
+    transport::{tls, tuning},
 };
 
 /// As much as the system allows: bursts of many sessions arrive on one socket.
@@ -90,6 +90,12 @@ impl ServerOptions {
     ) -> std::io::Result<(EndpointConfig, Arc<dyn AsyncUdpSocket>)> {
         Ok((config, bind_udp(self.config.listen.address)?))
     }
+
+    /// How QUIC is set.
+    #[expect(clippy::unused_self, reason = "a simulation has a last word")]
+    pub(super) fn transport(&self) -> TransportConfig {
+        tuning::transport()
+    }
 }
 
 #[cfg(feature = "simulation")]
@@ -108,6 +114,15 @@ impl ServerOptions {
         };
         config.rng_seed(Some(simulation.seed));
         Ok((config, Arc::clone(&simulation.socket)))
+    }
+
+    /// How QUIC is set, a simulation's own wishes included.
+    pub(super) fn transport(&self) -> TransportConfig {
+        let mut config = tuning::transport();
+        if let Some(tune) = self.simulation.as_ref().and_then(|simulation| simulation.transport) {
+            tune(&mut config);
+        }
+        config
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod storm;
 mod storm_of_returns;
+mod table;
 
 use std::process::ExitCode;
 
@@ -35,6 +36,8 @@ enum Command {
     Storm(storm::Arguments),
     /// Many clients lose their server at once: how soon are they back, and is it too much for the server?
     StormOfReturns(storm_of_returns::Arguments),
+    /// How long messages take on bad networks, and what they cost: one stream, lanes, lanes with hedging
+    Table(table::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
     let is_good = match arguments.command {
         Command::Storm(arguments) => storm::run(&arguments),
         Command::StormOfReturns(arguments) => storm_of_returns::run(&arguments),
+        Command::Table(arguments) => table::run(&arguments),
     };
     if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -11,7 +11,7 @@ use super::super::world::run;
 use super::figures::{Delivery, Figures, Run};
 use super::lanes::{device, reader, start_writer, world};
 use super::meter::Meter;
-use super::options::Trial;
+use super::options::{SETTLING, Trial};
 
 /// A device that has not got it by then never will, here.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -26,6 +26,8 @@ pub fn first_messages(trial: &Trial, seeds: std::ops::Range<u64>) -> Figures {
 async fn first_message(trial: &Trial, seed: u64) -> Run {
     let world = world(trial, seed).await;
     let writer = start_writer(&world, 0);
+    // A client knows whose it is from its first session on.
+    tokio::time::sleep(SETTLING).await;
     let client = writer.client().expect("it was started");
     let conversation = client.direct(&reader()).expect("two users");
     let sending = conversation.enqueue(OutgoingMessage::text("first")).await.expect("room");

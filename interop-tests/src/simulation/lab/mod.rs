@@ -6,6 +6,8 @@
 //! | `lanes` | Fulmar, with hedging or without |
 //! | `one_stream` | plain QUIC with everything on one stream, for comparison |
 //! | `first` | how long the first message of a session takes |
+//! | `head_of_line` | whether a conversation waits for the losses of another |
+//! | `settings` | what of QUIC may be set otherwise, to see what it is worth |
 //! | `meter` | what passes the device's link, and what is lost there |
 //! | `figures` | what came out, over several runs |
 //!
@@ -14,6 +16,7 @@
 
 mod figures;
 mod first;
+mod head_of_line;
 mod lanes;
 mod meter;
 mod one_stream;
@@ -22,6 +25,7 @@ mod settings;
 
 pub use figures::{Delivery, Figures, Run};
 pub use first::first_messages;
+pub use head_of_line::{HeadOfLine, head_of_line};
 pub use options::{Settings, Trial, Way};
 
 use super::world::run;
