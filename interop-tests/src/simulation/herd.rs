@@ -133,7 +133,7 @@ pub async fn herd(options: HerdOptions) -> HerdReport {
 }
 
 fn is_online(device: &Device) -> bool {
-    device.client().is_some_and(|client| matches!(*client.status().borrow(), Status::Online { .. }))
+    device.client().is_some_and(|client| matches!(*client.status().borrow(), Status::Online))
 }
 
 fn device(world: &World, number: usize, jitter: bool) -> Device {

@@ -13,7 +13,7 @@ pub enum Refusal {
     /// It never will be appended, and is no longer in the outbox.
     Failed(OutboxItem),
     /// The server knows the device's numbers for other bodies: the device's state is from a backup. Nothing
-    /// is sent until the caller has made a new device id, connected with it, and called [`Outbox::renumber`].
+    /// is sent until the caller has made a new device id, connected with it, and called [`renumber`](super::Outbox::renumber).
     DeviceForgotten,
 }
 
