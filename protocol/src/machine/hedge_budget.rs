@@ -79,7 +79,7 @@ mod tests {
     proptest! {
         // FUL-HEDGE-6
         #[test]
-        fn hedges_are_at_most_half_of_the_other_bytes(
+        fn hedges_never_pass_their_share_of_the_other_bytes(
             steps in proptest::collection::vec((0_u64..3_000, 0_usize..1_000, any::<bool>()), 1..300),
         ) {
             let mut budget = HedgeBudget::new();

@@ -39,6 +39,13 @@ impl Settings {
         both("no-mtud", |config| {
             config.mtu_discovery_config(None);
         }),
+        Self {
+            name: "no-mtud-device",
+            device: |config| {
+                config.mtu_discovery_config(None);
+            },
+            ..Self::AS_THEY_ARE
+        },
         both("persistent-6", |config| {
             config.persistent_congestion_threshold(6);
         }),
