@@ -7,7 +7,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fulmar_client::{Event, Status};
+use fulmar_client::Event;
 use fulmar_protocol::UserId;
 
 use crate::network::Profile;
@@ -133,7 +133,7 @@ pub async fn herd(options: HerdOptions) -> HerdReport {
 }
 
 fn is_online(device: &Device) -> bool {
-    device.client().is_some_and(|client| matches!(*client.status().borrow(), Status::Online))
+    device.client().is_some_and(|client| client.status().borrow().is_online())
 }
 
 fn device(world: &World, number: usize, jitter: bool) -> Device {
