@@ -13,6 +13,7 @@ mod determinism;
 mod faults;
 mod head_of_line;
 mod hedging;
+mod lanes;
 mod network;
 mod returning;
 mod storm;

@@ -283,7 +283,9 @@ impl Outbox {
     /// Whether nothing is left that might have been appended under the old device id: then it may be given up.
     #[must_use]
     pub fn is_settled_for_new_device(&self) -> bool {
-        self.needs_new_device() || self.held_from.is_none_or(|from| self.lowest_unanswered() >= from)
+        // Numbers may have gone back since, with a refusal that left them free.
+        let first = self.items.front().map(|first| first.send.client_seq);
+        self.needs_new_device() || self.held_from.zip(first).is_none_or(|(from, first)| first >= from)
     }
 
     /// The lane is gone, whoever ended it: what has no answer is sent again on the next. Answers with the

@@ -132,6 +132,7 @@ impl LogLane {
             Ok(()) => {}
             Err(Stop::Log(error)) => {
                 tracing::warn!(conversation = %id, %error, "a lane failed");
+                session.start_at_cursor(&id);
                 session.close_lane(id, true);
                 if error.code() == ErrorCode::StoreUnavailable {
                     return Err(ErrorCode::StoreUnavailable);
@@ -261,11 +262,16 @@ impl Running {
                     idle_since = Instant::now();
                 }
                 () = until(idle_end), if idle_end.is_some() && marks_due.is_none() => {
-                    if self.lane.session.close_lane(self.lane.id, false) {
-                        // Only fails when the client stopped the lane: then it is closed all the same.
-                        let _ = self.stream.finish();
-                        return Ok(());
-                    }
+                    // Only fails when the client stopped the lane, which is told next.
+                    let _ = self.stream.finish();
+                    // The next lane must not overtake what is on its way here: who sees that one first takes
+                    // what this one carries for skipped (FUL-LANE-26).
+                    let Ok(None) = self.stream.stopped().await else {
+                        return Err(Stop::Write(quinn::WriteError::ClosedStream));
+                    };
+                    // News that came meanwhile opens it.
+                    self.lane.session.close_lane(self.lane.id, true);
+                    return Ok(());
                 }
                 _ = self.stream.stopped() => return Err(Stop::Write(quinn::WriteError::ClosedStream)),
             }

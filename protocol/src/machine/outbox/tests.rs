@@ -208,3 +208,31 @@ fn a_first_flight_carries_what_has_no_answer_and_marks_nothing_until_it_is_adopt
     outbox.handle_refused(&limited, NOW, BACK_OFF);
     assert_eq!(flight(&outbox), [], "it waits its time");
 }
+
+// FUL-SEND-25
+#[test]
+fn for_a_new_device_id_what_is_there_is_sent_and_what_is_new_is_held() {
+    let mut outbox = outbox(2);
+    outbox.hold_new();
+    assert_eq!(outbox.push(Bytes::from_static(b"new")), Ok(number(3)));
+    assert_eq!(send_all(&mut outbox, NOW), [1, 2]);
+    assert!(!outbox.is_settled_for_new_device());
+    assert!(outbox.handle_accepted(&accepted(1)).is_some());
+    assert!(outbox.handle_accepted(&accepted(2)).is_some());
+    assert!(outbox.is_settled_for_new_device());
+    let _ = outbox.renumber(ClientSeq::FIRST);
+    assert_eq!(send_all(&mut outbox, NOW), [1]);
+}
+
+/// A refusal that leaves its number free moved the next number below the mark, and an empty outbox counted as
+/// unanswered for ever: nothing was sent any more, in any conversation.
+#[test]
+fn a_number_that_goes_back_does_not_hold_up_a_new_device_id() {
+    let mut outbox = outbox(1);
+    outbox.hold_new();
+    assert_eq!(send_all(&mut outbox, NOW), [1]);
+    let refusal = outbox.handle_refused(&refused(1, ErrorCode::NotAMember), NOW, BACK_OFF);
+    assert!(matches!(refusal, Refusal::Failed(_)));
+    assert_eq!(outbox.next_client_seq(), ClientSeq::FIRST);
+    assert!(outbox.is_settled_for_new_device());
+}
