@@ -47,8 +47,7 @@ fn a_lane_does_not_overtake_the_one_before_it() {
         bob.host.untap();
         drop(to_bob.enqueue(OutgoingMessage::text("two")).await.unwrap());
         pass(Duration::from_secs(60)).await;
-        let handed = handed.lock().clone();
-        handed
+        handed.lock().clone()
     });
     assert_eq!(handed, [1, 2]);
 }

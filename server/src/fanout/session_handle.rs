@@ -252,14 +252,10 @@ impl SessionHandle {
         }
     }
 
-    /// Takes a lane off the list, unless it has news that it has not seen. `force`: it ends regardless, and
-    /// unseen news opens another.
-    pub(crate) fn close_lane(&self, conversation: ConversationId, force: bool) -> bool {
+    /// Takes a lane off the list. News that it has not seen opens another.
+    pub(crate) fn close_lane(&self, conversation: ConversationId) {
         let mut state = self.state.lock();
         let unseen = state.lanes.get(&conversation).is_some_and(|lane| lane.has_unseen(HEAD | MARKS | WATCH));
-        if unseen && !force {
-            return false;
-        }
         state.lanes.remove(&conversation);
         if state.sent.get(&conversation).is_some_and(|sent| sent.confirmed >= sent.sent) {
             state.sent.remove(&conversation);
@@ -269,7 +265,6 @@ impl SessionHandle {
         }
         // There is room now for what waits.
         self.wake.notify_one();
-        true
     }
 
     /// Whether news was dropped since this was last asked.

@@ -133,7 +133,7 @@ impl LogLane {
             Err(Stop::Log(error)) => {
                 tracing::warn!(conversation = %id, %error, "a lane failed");
                 session.start_at_cursor(&id);
-                session.close_lane(id, true);
+                session.close_lane(id);
                 if error.code() == ErrorCode::StoreUnavailable {
                     return Err(ErrorCode::StoreUnavailable);
                 }
@@ -142,7 +142,7 @@ impl LogLane {
                 // The client stopped the lane: what was on its way is lost to it, and sent again from the
                 // cursor when there is news.
                 session.start_at_cursor(&id);
-                session.close_lane(id, true);
+                session.close_lane(id);
             }
         }
         Ok(())
@@ -155,7 +155,7 @@ impl LogLane {
         let start = self.log.lane_start(&identity.user, &identity.device, self.id).await?;
         let Some(start) = start else {
             // Watched by somebody who never was a member, or the first append is still on its way.
-            self.session.close_lane(self.id, true);
+            self.session.close_lane(self.id);
             return Ok(());
         };
         let stream = self.session.connection().open_uni().await?;
@@ -270,7 +270,7 @@ impl Running {
                         return Err(Stop::Write(quinn::WriteError::ClosedStream));
                     };
                     // News that came meanwhile opens it.
-                    self.lane.session.close_lane(self.lane.id, true);
+                    self.lane.session.close_lane(self.lane.id);
                     return Ok(());
                 }
                 _ = self.stream.stopped() => return Err(Stop::Write(quinn::WriteError::ClosedStream)),
