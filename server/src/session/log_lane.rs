@@ -13,12 +13,12 @@ use std::{collections::HashMap, sync::Arc};
 use bytes::{Bytes, BytesMut};
 use fulmar_protocol::{
     CaughtUp, ConversationId, ErrorCode, Frame, Hole, HoleReason, LaneOpen, Marks, OwnEntry, ReadState, Seq,
-    SeqRange, UserId, UserMarks, limits::BACKLOG_ENTRIES_MAX,
+    SeqRange, UserId, UserMarks,
 };
 use quinn::SendStream;
 use tokio::time::{Instant, sleep_until};
 
-use super::{End, hedging::Hedging, read_ahead::ReadAhead};
+use super::{End, backlog::Backlog, hedging::Hedging, read_ahead::ReadAhead};
 use crate::{
     fanout::{LaneSignal, SessionHandle},
     limits::{HEDGED_AFTER_ACCEPT_MAX, LANE_IDLE_TIMEOUT, MARKS_DEBOUNCE},
@@ -51,26 +51,6 @@ pub(super) struct LogLane {
     metrics: Arc<Metrics>,
     hedging: Arc<Hedging>,
     backlog: Backlog,
-}
-
-/// How much a lane hands over of what came before.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Backlog {
-    /// How many entries the device wants of what was there when its session began.
-    pub(super) entries_max: u64,
-    /// How far the conversation reached then, if the device was behind.
-    pub(super) began_behind: Option<Seq>,
-}
-
-impl Backlog {
-    /// The first seq that is not skipped for being too old. What came since the session began is skipped
-    /// only where it is more than any device is given as backlog.
-    fn first_kept(self, head: Seq) -> Seq {
-        let most = u64::try_from(BACKLOG_ENTRIES_MAX).unwrap_or(u64::MAX);
-        let of_all = head.get().saturating_sub(most);
-        let of_old = self.began_behind.map_or(0, |old| old.get().saturating_sub(self.entries_max));
-        Seq::new(of_all.max(of_old)).next()
-    }
 }
 
 /// A lane that runs.

@@ -8,6 +8,7 @@
 //! Bounds: streams by QUIC's limits, lanes by `lanes_max`, sends by permits for their bytes, control frames
 //! by being answered one after another before the next is read.
 
+mod backlog;
 mod control;
 mod datagrams;
 mod hedging;
@@ -193,7 +194,7 @@ impl Session {
             signal,
             Arc::clone(&self.shared.metrics),
             Arc::clone(&self.hedging),
-            log_lane::Backlog { entries_max: self.backlog_entries_max, began_behind },
+            backlog::Backlog { entries_max: self.backlog_entries_max, began_behind },
         );
         self.tasks.spawn(lane.run());
     }
