@@ -51,7 +51,7 @@ pub enum ErrorCode {
     EntryDiffers,
     /// No Hello within the time allowed.
     HelloTimeout,
-    /// Streams were opened but no Hello came first.
+    /// Streams were opened but no Hello came in time. It may have been lost on the way.
     NotAuthenticated,
     /// The token does not parse, or its signature, algorithm, key or claims are wrong.
     TokenInvalid,
@@ -235,7 +235,7 @@ impl ErrorCode {
             Self::DatagramMalformed => row(0x07, "datagram_malformed", Never, &[Connection]),
             Self::EntryDiffers => row(0x08, "entry_differs", Never, &[Connection]),
             Self::HelloTimeout => row(0x10, "hello_timeout", Now, &[Connection]),
-            Self::NotAuthenticated => row(0x11, "not_authenticated", Never, &[Connection]),
+            Self::NotAuthenticated => row(0x11, "not_authenticated", Later, &[Connection]),
             Self::TokenInvalid => row(0x12, "token_invalid", Never, &[Connection, Request]),
             Self::TokenExpired => row(0x13, "token_expired", Never, &[Connection, Request]),
             Self::TokenWrongAudience => row(0x14, "token_wrong_audience", Never, &[Connection, Request]),

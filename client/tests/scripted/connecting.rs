@@ -49,6 +49,20 @@ async fn a_session_that_is_replaced_does_not_come_back() {
     assert_eq!(error.code(), Some(ErrorCode::SessionReplaced));
 }
 
+/// The packet with Hello was lost for longer than the server waits, while those with the sends arrived: the server
+/// said that nobody had said who they were, and the client ended for good.
+// FUL-SESS-3
+#[tokio::test]
+async fn a_hello_that_was_lost_is_said_again() {
+    let server = Server::start();
+    let (client, _events, peer) = server.connected().await;
+    peer.connection.close(quinn::VarInt::from_u32(ErrorCode::Internal.code()), b"cut");
+    let unheard = server.greeted().await;
+    unheard.connection.close(quinn::VarInt::from_u32(ErrorCode::NotAuthenticated.code()), b"");
+    let _peer = server.session().await;
+    soon("a session", client.status().wait_for(Status::is_online)).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_lost_connection_comes_back_by_itself() {
     let server = Server::start();
