@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fulmar_interop_tests::{
-    ConnectionEnd, DialOptions, Setup, TestServer, WireClient, contents, contents::text, direct, within,
+    ConnectionEnd, DialOptions, SendLane, Setup, TestServer, WireClient, contents, contents::text, direct,
+    within,
 };
 use fulmar_protocol::{ConversationId, Direction, ErrorCode, Frame};
 use fulmar_server::{Health, StoreFault};
@@ -105,7 +106,9 @@ async fn whatever_was_accepted_is_there_after_a_stop_and_after_a_crash() {
         for (writer, before) in accepted.iter().enumerate() {
             let client = server.connect(&format!("writer{writer}"), 1).await;
             let expected = before.len() as u64 + 1;
-            writing.spawn(async move { (writer, write_until_cut(client, round, expected).await) });
+            // Open before the others may have written enough for the server to be stopped.
+            let lane = client.direct("reader").await;
+            writing.spawn(async move { (writer, write_until_cut(client, lane, round, expected).await) });
         }
         // In the midst of it.
         server.until_metric_at_least("fulmar_entries_accepted_total", 300.0).await;
@@ -114,10 +117,11 @@ async fn whatever_was_accepted_is_there_after_a_stop_and_after_a_crash() {
         } else {
             server.crash();
         }
+        // Before the writers are waited for: whoever did not hear of the end is told by the next server.
+        server.start_again().await;
         for (writer, told) in writing.join_all().await {
             accepted[writer].extend(told);
         }
-        server.start_again().await;
         for (writer, told) in accepted.iter_mut().enumerate() {
             let name = format!("writer{writer}");
             let client = server.connect(&name, 2).await;
@@ -138,8 +142,12 @@ async fn whatever_was_accepted_is_there_after_a_stop_and_after_a_crash() {
 }
 
 /// Writes, many at once, until the connection ends; gives what was accepted.
-async fn write_until_cut(client: WireClient, round: usize, first: u64) -> Vec<(u64, String)> {
-    let mut lane = client.direct("reader").await;
+async fn write_until_cut(
+    _client: WireClient,
+    mut lane: SendLane,
+    round: usize,
+    first: u64,
+) -> Vec<(u64, String)> {
     let (mut put, mut accepted) = (first, Vec::new());
     let body = |number: u64| format!("round {round}, number {number}");
     loop {
