@@ -9,6 +9,7 @@
 )]
 
 mod command;
+mod confirming;
 mod determinism;
 mod faults;
 mod head_of_line;
