@@ -55,6 +55,9 @@ impl Settings {
         both("initial-rtt-200", |config| {
             config.initial_rtt(Duration::from_millis(200));
         }),
+        both("initial-rtt-800", |config| {
+            config.initial_rtt(Duration::from_millis(800));
+        }),
         both("iw-32", |config| {
             let mut cubic = CubicConfig::default();
             cubic.initial_window(32 * 1_200);
