@@ -6,6 +6,7 @@
 //!
 //! Absent on purpose: windows, streams, timeouts and buffers, which are each end's own.
 
+mod goodbye;
 mod thin;
 
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use quinn::TransportConfig;
 use quinn::congestion::CubicConfig;
 
+pub use goodbye::close;
 pub use thin::{ThinConfig, WINDOW_PACKETS_MIN};
 
 /// Sets what both ends have in common.

@@ -16,6 +16,8 @@ use std::time::Instant;
 use quinn::congestion::{Controller, ControllerFactory};
 use quinn_proto::RttEstimator;
 
+use crate::goodbye::Closing;
+
 /// Packets of the largest size that may be in flight whatever was lost. At four a flow of four messages of 200
 /// bytes a second waits for no window at 350 ms and 3.5 %; at two one message in ten does. Ten, the window that a
 /// connection begins with, brings nothing more.
@@ -37,13 +39,19 @@ impl ThinConfig {
 impl ControllerFactory for ThinConfig {
     fn build(self: Arc<Self>, now: Instant, current_mtu: u16) -> Box<dyn Controller> {
         let inner = Arc::clone(&self.inner).build(now, current_mtu);
-        Box::new(Thin { inner, least: Least { mtu: current_mtu, collapsed: None } })
+        Box::new(Thin {
+            inner,
+            least: Least { mtu: current_mtu, collapsed: None },
+            closing: Closing::default(),
+        })
     }
 }
 
-struct Thin {
+pub(crate) struct Thin {
     inner: Box<dyn Controller>,
     least: Least,
+    /// No window and no pacing for the one packet that is yet to come.
+    pub(crate) closing: Closing,
 }
 
 impl Controller for Thin {
@@ -73,11 +81,11 @@ impl Controller for Thin {
     }
 
     fn window(&self) -> u64 {
-        self.inner.window().max(self.least.window())
+        if self.closing.is_set() { u64::MAX } else { self.inner.window().max(self.least.window()) }
     }
 
     fn clone_box(&self) -> Box<dyn Controller> {
-        Box::new(Self { inner: self.inner.clone_box(), least: self.least })
+        Box::new(Self { inner: self.inner.clone_box(), least: self.least, closing: self.closing.clone() })
     }
 
     fn initial_window(&self) -> u64 {

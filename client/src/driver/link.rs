@@ -115,7 +115,8 @@ impl Driver {
         let welcome = established.welcome.clone();
         if let Some(stored) = self.user.clone().filter(|stored| *stored != welcome.user_id) {
             let token = welcome.user_id;
-            established.connection.close(quinn::VarInt::from_u32(0), b"the state is another user's");
+            let code = quinn::VarInt::from_u32(0);
+            fulmar_transport::close(&established.connection, code, b"the state is another user's");
             self.end(ClientError::StateOfAnotherUser { stored, token });
             return;
         }

@@ -203,7 +203,7 @@ impl Session {
     /// Closes the connection for a cause that is not the server's doing.
     pub(super) fn close(&self, code: ErrorCode, reason: &str) {
         tracing::debug!(%code, reason, "closing the connection");
-        self.connection.close(VarInt::from_u32(code.code()), reason.as_bytes());
+        fulmar_transport::close(&self.connection, VarInt::from_u32(code.code()), reason.as_bytes());
     }
 
     /// Whether something is on its way to the server that it has not answered.

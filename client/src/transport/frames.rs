@@ -69,5 +69,5 @@ pub(crate) fn error_code(code: VarInt) -> ErrorCode {
 pub(crate) fn close_for(connection: &Connection, code: ErrorCode, cause: &str) {
     tracing::warn!(%code, cause, "the server broke the protocol");
     let reason: Bytes = cause.as_bytes().iter().copied().take(256).collect();
-    connection.close(VarInt::from_u32(code.code()), &reason);
+    fulmar_transport::close(connection, VarInt::from_u32(code.code()), &reason);
 }

@@ -49,7 +49,7 @@ async fn a_confirmation_that_got_no_answer_is_told_again() {
             break;
         }
     }
-    peer.connection.close(quinn::VarInt::from_u32(1), b"cut");
+    fulmar_transport::close(&peer.connection, quinn::VarInt::from_u32(1), b"cut");
     let mut peer = server.session().await;
     assert_eq!(peer.confirm().await.cursors[0].seq.get(), 2);
 }
@@ -61,7 +61,7 @@ async fn a_cursor_that_the_server_does_not_believe_is_told_again_after_its_lane(
     peer.lane(lane_open(0, 2)).await.entries(1..=2).await;
     next_entry(&mut events).await;
     next_entry(&mut events).await.confirm();
-    peer.connection.close(quinn::VarInt::from_u32(1), b"cut");
+    fulmar_transport::close(&peer.connection, quinn::VarInt::from_u32(1), b"cut");
     let mut peer = server.session().await;
     let batch = loop {
         if let Frame::Confirm(confirm) = peer.next_control().await {
@@ -179,7 +179,7 @@ async fn receipts_are_awaited_after_a_reconnect() {
     outcome.unwrap();
     client.watch(&[with_bob()]).await.unwrap();
     client.watch(&[]).await.unwrap();
-    peer.connection.close(quinn::VarInt::from_u32(1), b"cut");
+    fulmar_transport::close(&peer.connection, quinn::VarInt::from_u32(1), b"cut");
     let mut peer = server.session().await;
     let watched = loop {
         if let Frame::Watch(watch) = peer.next_control().await {

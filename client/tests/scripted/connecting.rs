@@ -26,7 +26,7 @@ async fn a_permanent_refusal_ends_at_once_and_tells_its_code() {
         let server = Server::start();
         let (outcome, ()) = tokio::join!(server.client().connect(), async {
             let peer = server.greeted().await;
-            peer.connection.close(quinn::VarInt::from_u32(code.code()), b"no");
+            fulmar_transport::close(&peer.connection, quinn::VarInt::from_u32(code.code()), b"no");
             peer.connection.closed().await;
         });
         assert_eq!(outcome.unwrap_err().code(), Some(code));
@@ -37,7 +37,11 @@ async fn a_permanent_refusal_ends_at_once_and_tells_its_code() {
 async fn a_session_that_is_replaced_does_not_come_back() {
     let server = Server::start();
     let (client, mut events, peer) = server.connected().await;
-    peer.connection.close(quinn::VarInt::from_u32(ErrorCode::SessionReplaced.code()), b"");
+    fulmar_transport::close(
+        &peer.connection,
+        quinn::VarInt::from_u32(ErrorCode::SessionReplaced.code()),
+        b"",
+    );
     let code = next_event(&mut events, "the end", |event| match event {
         Event::Status(Status::Ended { code, .. }) => Some(code),
         _ => None,
@@ -56,9 +60,13 @@ async fn a_session_that_is_replaced_does_not_come_back() {
 async fn a_hello_that_was_lost_is_said_again() {
     let server = Server::start();
     let (client, _events, peer) = server.connected().await;
-    peer.connection.close(quinn::VarInt::from_u32(ErrorCode::Internal.code()), b"cut");
+    fulmar_transport::close(&peer.connection, quinn::VarInt::from_u32(ErrorCode::Internal.code()), b"cut");
     let unheard = server.greeted().await;
-    unheard.connection.close(quinn::VarInt::from_u32(ErrorCode::NotAuthenticated.code()), b"");
+    fulmar_transport::close(
+        &unheard.connection,
+        quinn::VarInt::from_u32(ErrorCode::NotAuthenticated.code()),
+        b"",
+    );
     let _peer = server.session().await;
     soon("a session", client.status().wait_for(Status::is_online)).await.unwrap();
 }
@@ -67,7 +75,7 @@ async fn a_hello_that_was_lost_is_said_again() {
 async fn a_lost_connection_comes_back_by_itself() {
     let server = Server::start();
     let (_client, mut events, peer) = server.connected().await;
-    peer.connection.close(quinn::VarInt::from_u32(ErrorCode::Internal.code()), b"oops");
+    fulmar_transport::close(&peer.connection, quinn::VarInt::from_u32(ErrorCode::Internal.code()), b"oops");
     next_event(&mut events, "offline", |event| match event {
         Event::Status(Status::Offline { reason, .. }) => Some(reason),
         _ => None,
@@ -133,7 +141,7 @@ async fn an_expired_token_is_replaced_by_asking_the_source() {
     });
     let (_client, _events, peer) = server.connect(builder).await;
     assert_eq!(peer.hello.token.as_str(), "token 0");
-    peer.connection.close(quinn::VarInt::from_u32(ErrorCode::TokenExpired.code()), b"");
+    fulmar_transport::close(&peer.connection, quinn::VarInt::from_u32(ErrorCode::TokenExpired.code()), b"");
     let again = server.session().await;
     assert_eq!(again.hello.token.as_str(), "token 1");
 }
@@ -165,7 +173,7 @@ async fn a_token_is_renewed_within_the_session_before_it_expires() {
 async fn a_fixed_token_that_expires_ends_the_client() {
     let server = Server::start();
     let (_client, mut events, peer) = server.connected().await;
-    peer.connection.close(quinn::VarInt::from_u32(ErrorCode::TokenExpired.code()), b"");
+    fulmar_transport::close(&peer.connection, quinn::VarInt::from_u32(ErrorCode::TokenExpired.code()), b"");
     let code = next_event(&mut events, "the end", |event| match event {
         Event::Status(Status::Ended { code, .. }) => Some(code),
         _ => None,
@@ -234,7 +242,7 @@ async fn a_ping_is_answered_or_fails_with_the_connection() {
     answer.unwrap();
     let (answer, ()) = tokio::join!(client.ping(), async {
         peer.next_control().await;
-        peer.connection.close(quinn::VarInt::from_u32(1), b"");
+        fulmar_transport::close(&peer.connection, quinn::VarInt::from_u32(1), b"");
     });
     assert!(matches!(answer, Err(ClientError::ConnectionLost { .. })));
 }

@@ -44,7 +44,7 @@ async fn what_was_handed_over_is_not_handed_over_again() {
     for seq in 1..=3 {
         assert_eq!(next_entry(&mut events).await.seq.get(), seq);
     }
-    peer.connection.close(quinn::VarInt::from_u32(1), b"cut");
+    fulmar_transport::close(&peer.connection, quinn::VarInt::from_u32(1), b"cut");
     let peer = server.session().await;
     // Nothing was confirmed, so the server begins at the start.
     peer.lane(lane_open(0, 5)).await.entries(1..=5).await;

@@ -148,7 +148,7 @@ async fn a_reused_number_makes_a_new_device_that_sends_again_from_one() {
     let one = bob.enqueue(text("one")).await.unwrap();
     let two = bob.enqueue(text("two")).await.unwrap();
     assert_eq!(two.client_seq().get(), 3);
-    peer.connection.close(quinn::VarInt::from_u32(1), b"cut");
+    fulmar_transport::close(&peer.connection, quinn::VarInt::from_u32(1), b"cut");
     let peer = server.session().await;
     let mut lane = peer.send_lane().await;
     let send = lane.next().await;
@@ -185,7 +185,7 @@ async fn under_a_new_epoch_sends_are_numbered_as_the_server_expects() {
     .await;
     let two = bob.enqueue(text("two")).await.unwrap();
     lane.next().await;
-    peer.connection.close(quinn::VarInt::from_u32(1), b"restored");
+    fulmar_transport::close(&peer.connection, quinn::VarInt::from_u32(1), b"restored");
     let mut peer = server.greeted().await;
     peer.welcome(2).await;
     next_event(&mut events, "resynchronised", |event| matches!(event, Event::Resynchronised).then_some(()))
@@ -211,7 +211,7 @@ async fn what_a_restored_store_still_knows_is_not_sent_under_a_new_number() {
     let one = bob.enqueue(text("one")).await.unwrap();
     peer.send_lane().await.next().await;
     // It was accepted, and is in the backup, but the answer was lost.
-    peer.connection.close(quinn::VarInt::from_u32(1), b"restored");
+    fulmar_transport::close(&peer.connection, quinn::VarInt::from_u32(1), b"restored");
     let mut peer = server.greeted().await;
     peer.welcome(2).await;
     let open = fulmar_protocol::LaneOpen { next_client_seq: ClientSeq::new(2), ..lane_open(0, 1) };

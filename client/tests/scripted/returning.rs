@@ -9,7 +9,7 @@ use crate::server::{Peer, Server, next_event, refused, soon, text, text_of, user
 /// A connection that ends with a send without an answer.
 async fn cut(peer: &Peer) {
     peer.send_lane().await.next().await;
-    peer.connection.close(quinn::VarInt::from_u32(ErrorCode::Internal.code()), b"cut");
+    fulmar_transport::close(&peer.connection, quinn::VarInt::from_u32(ErrorCode::Internal.code()), b"cut");
 }
 
 // FUL-SESS-35
@@ -18,7 +18,7 @@ async fn hello_names_the_user_once_it_is_known() {
     let server = Server::start();
     let (_client, _events, peer) = server.connected().await;
     assert_eq!(peer.hello.user_id, None);
-    peer.connection.close(quinn::VarInt::from_u32(ErrorCode::Internal.code()), b"cut");
+    fulmar_transport::close(&peer.connection, quinn::VarInt::from_u32(ErrorCode::Internal.code()), b"cut");
     assert_eq!(server.greeted().await.hello.user_id, Some(user("alice")));
 }
 
@@ -86,7 +86,7 @@ async fn many_conversations_share_the_first_flight_and_the_rest_follow() {
         let conversation = client.direct(&user(&format!("user{n}"))).unwrap();
         sendings.push(conversation.enqueue(text("hello")).await.unwrap());
     }
-    peer.connection.close(quinn::VarInt::from_u32(ErrorCode::Internal.code()), b"cut");
+    fulmar_transport::close(&peer.connection, quinn::VarInt::from_u32(ErrorCode::Internal.code()), b"cut");
     let mut again = server.greeted().await;
     let mut lanes = Vec::new();
     for _ in 0..15 {
@@ -146,7 +146,7 @@ async fn a_new_device_id_waits_for_the_answers_of_other_conversations() {
     // What came before it has been taken in then.
     peer.pong(&client).await;
     let dave = client.direct(&user("dave")).unwrap().enqueue(text("to dave")).await.unwrap();
-    peer.connection.close(quinn::VarInt::from_u32(ErrorCode::Internal.code()), b"cut");
+    fulmar_transport::close(&peer.connection, quinn::VarInt::from_u32(ErrorCode::Internal.code()), b"cut");
     // The old id once more, for what was under way under it, and nothing else.
     let again = server.session().await;
     assert_eq!(again.hello.device_id, peer.hello.device_id);
@@ -198,7 +198,11 @@ async fn a_client_that_does_not_know_its_user_sends_nothing_early() {
     let server = Server::with_early_data();
     let (_client, _events) = server.client().start().unwrap();
     let first = server.greeted().await;
-    first.connection.close(quinn::VarInt::from_u32(ErrorCode::StoreUnavailable.code()), b"");
+    fulmar_transport::close(
+        &first.connection,
+        quinn::VarInt::from_u32(ErrorCode::StoreUnavailable.code()),
+        b"",
+    );
     let again = server.greeted().await;
     assert!(!again.frames.is_early());
 }
@@ -207,9 +211,9 @@ async fn a_client_that_does_not_know_its_user_sends_nothing_early() {
 async fn a_server_that_knows_of_another_user_is_believed() {
     let server = Server::start();
     let (_client, mut events, peer) = server.connected().await;
-    peer.connection.close(quinn::VarInt::from_u32(ErrorCode::Internal.code()), b"cut");
+    fulmar_transport::close(&peer.connection, quinn::VarInt::from_u32(ErrorCode::Internal.code()), b"cut");
     let again = server.greeted().await;
-    again.connection.close(quinn::VarInt::from_u32(ErrorCode::UserMismatch.code()), b"");
+    fulmar_transport::close(&again.connection, quinn::VarInt::from_u32(ErrorCode::UserMismatch.code()), b"");
     let code = next_event(&mut events, "the end", |event| match event {
         Event::Status(Status::Ended { code, .. }) => Some(code),
         _ => None,

@@ -72,9 +72,9 @@ async fn a_rival_that_was_given_up_may_replace_the_session_once() {
     soon("the end of the rival", rival.connection.closed()).await;
     old.pong(&client).await;
     let replaced = quinn::VarInt::from_u32(ErrorCode::SessionReplaced.code());
-    old.connection.close(replaced, b"");
+    fulmar_transport::close(&old.connection, replaced, b"");
     let next = server.session().await;
-    next.connection.close(replaced, b"");
+    fulmar_transport::close(&next.connection, replaced, b"");
     soon("the end", client.status().wait_for(Status::is_ended)).await.unwrap();
 }
 
@@ -90,7 +90,7 @@ async fn a_session_that_the_client_replaced_itself_is_not_its_end() {
     let mut rival = server.greeted().await;
     // The server takes the rival for the session, and its word of it comes first.
     path.mend();
-    old.connection.close(quinn::VarInt::from_u32(ErrorCode::SessionReplaced.code()), b"");
+    fulmar_transport::close(&old.connection, quinn::VarInt::from_u32(ErrorCode::SessionReplaced.code()), b"");
     let serve = async {
         // The client may have dropped the rival, when it heard of the old connection first.
         let welcome = crate::server::welcome(1, 3_600_000);
@@ -144,7 +144,7 @@ async fn a_change_of_network_cuts_a_wait_short() {
     let wait = Duration::from_secs(120);
     let go_away = GoAway { message: "draining".into(), retry_after_min: wait, retry_after_max: wait };
     peer.control(&Frame::GoAway(go_away)).await;
-    peer.connection.close(quinn::VarInt::from_u32(ErrorCode::GoingAway.code()), b"");
+    fulmar_transport::close(&peer.connection, quinn::VarInt::from_u32(ErrorCode::GoingAway.code()), b"");
     next_event(&mut events, "offline", |event| {
         matches!(event, Event::Status(Status::Offline { .. })).then_some(())
     })

@@ -62,7 +62,7 @@ async fn what_has_no_answer_is_sent_again_in_order_after_a_reconnect() {
     for sending in sendings.drain(..3) {
         soon("an answer", sending).await.unwrap();
     }
-    peer.connection.close(quinn::VarInt::from_u32(1), b"cut");
+    fulmar_transport::close(&peer.connection, quinn::VarInt::from_u32(1), b"cut");
     let peer = server.session().await;
     let mut lane = peer.send_lane().await;
     for n in 4..=10 {

@@ -97,7 +97,7 @@ impl Dialled {
 
     /// Closes it with a code.
     pub fn close(&self, code: fulmar_protocol::ErrorCode) {
-        self.connection.close(varint(code), b"");
+        fulmar_transport::close(&self.connection, varint(code), b"");
     }
 
     /// Sends a datagram of any bytes.

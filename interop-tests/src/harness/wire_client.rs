@@ -314,6 +314,6 @@ impl std::fmt::Debug for WireClient {
 impl Drop for WireClient {
     fn drop(&mut self) {
         // A test that is done with a client has no use for a server that waits for it.
-        self.dialled.connection.close(varint(ErrorCode::NoError), b"");
+        fulmar_transport::close(&self.dialled.connection, varint(ErrorCode::NoError), b"");
     }
 }

@@ -8,10 +8,7 @@ use fulmar_interop_tests::network::Profile;
 use fulmar_interop_tests::simulation::{Device, World, run};
 use parking_lot::Mutex;
 
-/// Lets simulated time pass.
-async fn pass(time: Duration) {
-    tokio::time::sleep_until(tokio::time::Instant::now() + time).await;
-}
+use crate::pass;
 
 /// The client closed a connection on which a Confirm was not answered in time, and then looked at that moment again
 /// and again, and never at the end of the connection: it was busy for ever, and never came back.

@@ -10,13 +10,10 @@ use fulmar_interop_tests::network::{LinkOptions, Profile, Share};
 use fulmar_interop_tests::simulation::{Device, Direction, Trial, Verdict, Way, World, measure, run};
 use parking_lot::Mutex;
 
+use crate::pass;
+
 /// One way between a device and the server.
 const ONE_WAY: Duration = Duration::from_millis(50);
-
-/// Lets simulated time pass.
-async fn pass(time: Duration) {
-    tokio::time::sleep_until(tokio::time::Instant::now() + time).await;
-}
 
 fn link(loss: f64) -> Profile {
     let options = LinkOptions { loss: Share::of(loss), ..LinkOptions::with_delay(ONE_WAY) };

@@ -8,10 +8,7 @@ use fulmar_interop_tests::network::Profile;
 use fulmar_interop_tests::simulation::{Device, Direction, Packet, Verdict, World, run};
 use parking_lot::Mutex;
 
-/// Lets simulated time pass.
-async fn pass(time: Duration) {
-    tokio::time::sleep_until(tokio::time::Instant::now() + time).await;
-}
+use crate::pass;
 
 /// A lane ended for idleness while all that it had carried was still on its way; the next one overtook it, and the
 /// client, which did not know the conversation, began there: the first message was never handed over.

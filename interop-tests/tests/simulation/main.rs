@@ -8,6 +8,7 @@
     missing_docs
 )]
 
+mod closing;
 mod command;
 mod confirming;
 mod determinism;
@@ -19,3 +20,8 @@ mod network;
 mod returning;
 mod storm;
 mod watching;
+
+/// Lets simulated time pass.
+async fn pass(time: std::time::Duration) {
+    tokio::time::sleep_until(tokio::time::Instant::now() + time).await;
+}

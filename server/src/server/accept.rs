@@ -68,7 +68,11 @@ pub(super) async fn accept_all(
 
 async fn turn_away(incoming: Incoming) {
     if let Ok(Ok(connection)) = timeout(tuning::HANDSHAKE_TIMEOUT, incoming).await {
-        connection.close(varint(ErrorCode::GoingAway), ErrorCode::GoingAway.name().as_bytes());
+        fulmar_transport::close(
+            &connection,
+            varint(ErrorCode::GoingAway),
+            ErrorCode::GoingAway.name().as_bytes(),
+        );
     }
 }
 
@@ -120,7 +124,7 @@ async fn handshake(incoming: Incoming, shared: &Arc<Shared>) -> Option<Opening> 
     };
     if !completed {
         tracing::debug!(error = ?connection.close_reason(), "a handshake failed");
-        connection.close(varint(ErrorCode::NoError), b"");
+        fulmar_transport::close(&connection, varint(ErrorCode::NoError), b"");
         return None;
     }
     Some(opening)

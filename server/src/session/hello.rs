@@ -41,7 +41,7 @@ pub(crate) async fn accept(opening: Opening) -> ErrorCode {
             code
         }
         Err(code) => {
-            connection.close(varint(code), code.name().as_bytes());
+            fulmar_transport::close(&connection, varint(code), code.name().as_bytes());
             code
         }
     };

@@ -318,7 +318,7 @@ impl Session {
         self.shared.hub.unregister(&self.handle);
         self.tasks.shutdown().await;
         self.handle.set_finished();
-        self.handle.connection().close(varint(code), code.name().as_bytes());
+        fulmar_transport::close(self.handle.connection(), varint(code), code.name().as_bytes());
     }
 }
 

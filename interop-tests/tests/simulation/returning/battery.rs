@@ -7,7 +7,7 @@ use fulmar_client::{Event, UserId};
 use fulmar_interop_tests::network::Profile;
 use fulmar_interop_tests::simulation::{Device, Tally, World, run};
 
-use super::talk::pass;
+use crate::pass;
 
 /// The headers of UDP and IPv4, which the counters leave out.
 const HEADER_BYTES: u64 = 28;

@@ -5,7 +5,8 @@ use std::time::Duration;
 use fulmar_interop_tests::network::{LinkOptions, Profile, Share};
 use fulmar_interop_tests::simulation::{Direction, run};
 
-use super::talk::{From, Talk, ms, pass};
+use super::talk::{From, Talk, ms};
+use crate::pass;
 
 const DARK: Duration = Duration::from_secs(20);
 /// Two syncs of two milliseconds, one of five, and a millisecond of the clock for each packet.

@@ -6,7 +6,8 @@ use std::time::Duration;
 use fulmar_interop_tests::network::Profile;
 use fulmar_interop_tests::simulation::{Direction, Packet, run};
 
-use super::talk::{From, Talk, pass};
+use super::talk::{From, Talk};
+use crate::pass;
 
 const THIEF: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 66));
 

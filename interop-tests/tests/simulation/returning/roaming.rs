@@ -5,7 +5,8 @@ use std::time::Duration;
 use fulmar_interop_tests::network::Profile;
 use fulmar_interop_tests::simulation::{Device, Direction, run};
 
-use super::talk::{From, Talk, ms, pass};
+use super::talk::{From, Talk, ms};
+use crate::pass;
 
 /// How often each of the two writes.
 const EVERY: Duration = ms(200);

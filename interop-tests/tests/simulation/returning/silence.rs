@@ -7,7 +7,8 @@ use fulmar_interop_tests::network::Profile;
 use fulmar_interop_tests::simulation::{Direction, Verdict, World, run};
 use parking_lot::Mutex;
 
-use super::talk::{From, Talk, pass};
+use super::talk::{From, Talk};
+use crate::pass;
 
 /// However short the round trip is, silence is not judged sooner.
 const SHORTEST: Duration = Duration::from_millis(250);

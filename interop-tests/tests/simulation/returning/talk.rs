@@ -9,10 +9,7 @@ use fulmar_interop_tests::network::Profile;
 use fulmar_interop_tests::simulation::{Device, World};
 use parking_lot::Mutex;
 
-/// Lets simulated time pass.
-pub(crate) async fn pass(time: Duration) {
-    tokio::time::sleep_until(tokio::time::Instant::now() + time).await;
-}
+use crate::pass;
 
 pub(crate) const fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
