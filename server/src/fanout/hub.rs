@@ -11,12 +11,12 @@ use std::{
 use fulmar_protocol::{
     ConversationId, DeviceId, DeviceTag, ErrorCode, SessionNumber, SoftwareName, TimestampMs, UserId,
 };
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 
 use super::{Presence, SessionHandle, SessionIdentity};
 use crate::{
     limits::Limits,
-    log::{Listeners, News},
+    log::{Listeners, News, Notice},
     metrics::Metrics,
 };
 
@@ -50,6 +50,8 @@ pub(crate) struct Hub {
     users: RwLock<BTreeMap<UserId, Vec<Arc<SessionHandle>>>>,
     /// How many sessions `users` holds. Changed under its lock.
     open: AtomicUsize,
+    /// Who hears of a large conversation, whose members are not told one by one.
+    interested: Mutex<BTreeMap<ConversationId, BTreeMap<SessionNumber, Arc<SessionHandle>>>>,
     next_number: AtomicU64,
     limits: Arc<Limits>,
     metrics: Arc<Metrics>,
@@ -61,6 +63,7 @@ impl Hub {
         Self {
             users: RwLock::default(),
             open: AtomicUsize::new(0),
+            interested: Mutex::default(),
             next_number: AtomicU64::new(1),
             limits,
             metrics,
@@ -102,6 +105,7 @@ impl Hub {
 
     /// Takes a session off, unless a newer one of the same device took its place.
     pub(crate) fn unregister(&self, session: &Arc<SessionHandle>) {
+        self.lose_interest(session);
         let user = &session.identity.user;
         let mut users = self.users.write();
         if let Some(sessions) = users.get_mut(user) {
@@ -154,11 +158,58 @@ impl Hub {
     }
 }
 
-impl Listeners for Hub {
-    fn tell(&self, user: &UserId, conversation: ConversationId, news: News) {
+impl Hub {
+    /// From here on the session hears of this large conversation.
+    pub(crate) fn take_interest(&self, session: &Arc<SessionHandle>, conversation: ConversationId) {
+        let mut interested = self.interested.lock();
+        let number = session.identity.number;
+        interested.entry(conversation).or_default().insert(number, Arc::clone(session));
+    }
+
+    /// Whether a session here wants to hear of the large conversation.
+    pub(crate) fn is_interested(&self, conversation: &ConversationId) -> bool {
+        self.interested.lock().contains_key(conversation)
+    }
+
+    fn lose_interest(&self, session: &SessionHandle) {
+        let mut interested = self.interested.lock();
+        for conversation in session.take_interests() {
+            if let Some(sessions) = interested.get_mut(&conversation) {
+                sessions.remove(&session.identity.number);
+                if sessions.is_empty() {
+                    interested.remove(&conversation);
+                }
+            }
+        }
+    }
+
+    /// Tells the sessions of these users, as far as they are here.
+    pub(crate) fn tell_users<'u>(
+        &self,
+        told: impl IntoIterator<Item = &'u UserId>,
+        conversation: ConversationId,
+        news: News,
+    ) {
         let users = self.users.read();
-        for session in users.get(user).into_iter().flatten() {
+        for session in told.into_iter().filter_map(|user| users.get(user)).flatten() {
             session.tell(conversation, news);
+        }
+    }
+
+    /// Tells the sessions here that are interested in a large conversation.
+    pub(crate) fn tell_interested(&self, conversation: ConversationId, news: News) {
+        let interested = self.interested.lock();
+        for session in interested.get(&conversation).into_iter().flat_map(BTreeMap::values) {
+            session.tell(conversation, news);
+        }
+    }
+}
+
+impl Listeners for Hub {
+    fn tell(&self, notice: Notice<'_>) {
+        self.tell_users(notice.users, notice.conversation, notice.news);
+        if notice.to_interested {
+            self.tell_interested(notice.conversation, notice.news);
         }
     }
 }

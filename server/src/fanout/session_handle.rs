@@ -63,6 +63,8 @@ struct State {
     overflowed: bool,
     sent: HashMap<ConversationId, Sent>,
     watched: Arc<BTreeSet<ConversationId>>,
+    /// Large conversations that it hears of.
+    interests: BTreeSet<ConversationId>,
     blocked: Arc<HashSet<UserId>>,
     /// What the client said of itself.
     presence: Option<PresenceState>,
@@ -345,6 +347,19 @@ impl SessionHandle {
 
     pub(crate) fn is_watched(&self, conversation: &ConversationId) -> bool {
         self.state.lock().watched.contains(conversation)
+    }
+
+    /// Notes that the session hears of a large conversation from now on. `false`: it does already.
+    pub(crate) fn add_interest(&self, conversation: ConversationId) -> bool {
+        self.state.lock().interests.insert(conversation)
+    }
+
+    pub(crate) fn is_interested(&self, conversation: &ConversationId) -> bool {
+        self.state.lock().interests.contains(conversation)
+    }
+
+    pub(super) fn take_interests(&self) -> BTreeSet<ConversationId> {
+        std::mem::take(&mut self.state.lock().interests)
     }
 
     pub(crate) fn blocks(&self, user: &UserId) -> bool {

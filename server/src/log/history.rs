@@ -9,6 +9,8 @@ use fulmar_protocol::{
     SeqRange, TimestampMs, Title, UserId, UserMarks,
 };
 
+use futures_util::{TryFutureExt as _, future::try_join};
+
 use super::{Conversation, Log, LogError, StoredEntry, marks, read::Read};
 use crate::{
     limits::FAN_OUT_MEMBERS_MAX,
@@ -61,6 +63,7 @@ impl Log {
         let Some((head, member)) = head_and_member(&snapshot, user, &id).await? else {
             return Ok(None);
         };
+        self.conversation(id).know(&head);
         let standing = standing(&snapshot, &id, &head, &member).await?;
         let cursor = match snapshot.get(&Key::cursor(user, device, &id)).await? {
             Some(row) => CursorState::decode(&row).map_err(|_| LogError::malformed_key("cursor"))?.seq(),
@@ -118,7 +121,15 @@ impl Log {
             return Ok(entries);
         }
         let last = Seq::new(from.get().saturating_add(u64::try_from(limit).unwrap_or(u64::MAX)));
-        read_entries(&self.store.snapshot(), &conversation.id, from, last, limit).await
+        let (snapshot, id) = (self.store.snapshot(), &conversation.id);
+        let head_key = Key::head(id);
+        let (head, entries) =
+            try_join(snapshot.get(&head_key).err_into(), read_entries(&snapshot, id, from, last, limit)).await?;
+        // The head that these belong to: what a lane may send of them is judged by a membership not older.
+        if let Some(head) = head {
+            conversation.know(&Head::decode(&head)?);
+        }
+        Ok(entries)
     }
 
     /// A page of history. `from` is the first seq of the page; backward, `None` is the head.

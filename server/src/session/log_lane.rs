@@ -339,7 +339,7 @@ impl Running {
     }
 
     async fn refresh_membership(&mut self) -> Result<(), Stop> {
-        let version = self.conversation.published_head().map(|head| head.roster_version);
+        let version = self.conversation.known_head().map(|head| head.roster_version);
         if version == Some(self.roster_version) {
             return Ok(());
         }
