@@ -10,6 +10,8 @@ mod fault;
 mod limits;
 mod log;
 mod metrics;
+#[expect(dead_code, unused_imports, reason = "the server that is one of many nodes follows")]
+mod nodes;
 mod operations;
 mod rates;
 mod rows;

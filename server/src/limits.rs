@@ -71,3 +71,18 @@ pub(crate) const TICKET_WRITES_PENDING_MAX: usize = 16_384;
 pub(crate) const fn connections_max(sessions_max: usize) -> usize {
     sessions_max.saturating_add(sessions_max / 8).saturating_add(64)
 }
+
+/// Bytes of the entries in one hint to another node; later ones are read from the store.
+pub(crate) const HINT_ENTRIES_BYTES_MAX: usize = 16 * 1024;
+/// Users in one hint to another node. One that names more is not sent, and counted; one that came ends the link.
+pub(crate) const HINT_USERS_MAX: usize = 1_024;
+/// Bytes of one message between nodes: a longer one is not sent, and counted; one that came ends the link.
+pub(crate) const NODE_MESSAGE_BYTES_MAX: usize = 192 * 1024;
+/// Messages that wait to be sent to one node; then new ones are dropped, and counted.
+pub(crate) const LINK_QUEUE_MESSAGES_MAX: usize = 8_192;
+/// And their bytes.
+pub(crate) const LINK_QUEUE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Events of all links that wait for whoever takes them; then no link is read until there is room.
+pub(crate) const LINK_EVENTS_MAX: usize = 1_024;
+/// Nodes that one node knows of; those on top, with the highest numbers, get no link.
+pub(crate) const PEERS_MAX: usize = 256;
