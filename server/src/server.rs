@@ -124,6 +124,7 @@ impl Server {
             limits,
             metrics,
             epoch,
+            node: None,
             draining: CancellationToken::new(),
         });
         let (endpoint, address) = bind(&options, tls)?;

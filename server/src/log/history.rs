@@ -25,6 +25,8 @@ pub(crate) struct LaneStart {
     pub(crate) role: Option<Role>,
     pub(crate) member: Member,
     pub(crate) roster_version: u64,
+    /// Its members are not told one by one: who wants to hear of it says so.
+    pub(crate) large: bool,
     /// How far the user may read, and the ordinal there.
     pub(crate) head_seq: Seq,
     pub(crate) head_ordinal: Ordinal,
@@ -85,6 +87,7 @@ impl Log {
             role: member.role,
             member,
             roster_version: head.roster_version,
+            large: head.large,
             head_seq: standing.seq,
             head_ordinal: standing.ordinal,
             read: marks::read_mark(&snapshot, &id, user).await?,
@@ -107,7 +110,12 @@ impl Log {
     /// How far the user may read now; nothing where there is no such conversation for them.
     pub(crate) async fn readable_end(&self, user: &UserId, id: &ConversationId) -> Result<Seq, LogError> {
         let found = head_and_member(&self.store.snapshot(), user, id).await?;
-        Ok(found.map_or(Seq::ZERO, |(head, member)| member.readable_end(head.seq)))
+        Ok(found.map_or(Seq::ZERO, |(head, member)| {
+            if let Some(conversation) = self.held_conversation(id) {
+                conversation.know(&head);
+            }
+            member.readable_end(head.seq)
+        }))
     }
 
     /// Entries from `from` up to the head, at most `limit`: from memory where it reaches back that far.

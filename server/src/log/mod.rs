@@ -34,9 +34,10 @@ pub(crate) use append::{Appended, LaneState, SendOutcome, SendRequest, Sender};
 pub(crate) use conversation::{Conversation, PendingSend};
 pub(crate) use entry::StoredEntry;
 pub(crate) use history::{HistoryItem, LaneStart};
-pub(crate) use inbox::Behind;
+pub(crate) use inbox::{Behind, Missed};
 pub(crate) use marks::CursorClaim;
 pub(crate) use roster::Roster;
+pub(crate) use users::DeviceRegistration;
 
 use crate::{
     clock::Clock,
@@ -62,7 +63,7 @@ pub(crate) enum LogError {
 }
 
 impl LogError {
-    fn malformed_key(row: &'static str) -> Self {
+    pub(crate) fn malformed_key(row: &'static str) -> Self {
         Self::Row(RowError::malformed(row))
     }
 
@@ -109,6 +110,11 @@ pub(crate) struct Notice<'n> {
 /// Who passes news on. Must return at once, and must not call back into the log.
 pub(crate) trait Listeners: Send + Sync {
     fn tell(&self, notice: Notice<'_>);
+
+    /// Why nothing may be appended now, if that is so.
+    fn bars_appends(&self) -> Option<&'static str> {
+        None
+    }
 }
 
 /// The log of all conversations.
@@ -158,6 +164,11 @@ impl Log {
         let conversation = Arc::new(Conversation::new(id));
         conversations.insert(id, Arc::downgrade(&conversation));
         conversation
+    }
+
+    /// The conversation, if anybody here has it in hand.
+    pub(crate) fn held_conversation(&self, id: &ConversationId) -> Option<Arc<Conversation>> {
+        self.conversations.lock().get(id).and_then(Weak::upgrade)
     }
 
     /// Queues a send; the answer comes through it once it is durable. Dropping the receiver takes nothing
@@ -251,6 +262,9 @@ impl Log {
         conversation: &Conversation,
         requests: Arc<[SendRequest]>,
     ) -> Result<Appended, LogError> {
+        if let Some(cause) = self.listeners.bars_appends() {
+            return Err(LogError::Unfinished(cause.to_owned()));
+        }
         let id = conversation.id;
         let cached = conversation.cached_roster();
         let now = self.clock.now();

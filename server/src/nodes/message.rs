@@ -22,6 +22,8 @@ use wire::message::Kind as WireKind;
 pub(crate) enum Message {
     /// There is something new in a conversation.
     Hint(Hint),
+    /// Hints for the receiver were lost: its sessions look for what they were about.
+    HintsLost,
     /// A user types, or stopped.
     Typing { conversation: ConversationId, user: UserId, typing: bool },
     /// The sender wants to be told of a user's presence, or no more.
@@ -54,6 +56,7 @@ impl EndToken {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum MessageKind {
     Hint,
+    HintsLost,
     Typing,
     PresenceWatch,
     Presence,
@@ -63,8 +66,9 @@ pub(crate) enum MessageKind {
 }
 
 impl MessageKind {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Hint,
+        Self::HintsLost,
         Self::Typing,
         Self::PresenceWatch,
         Self::Presence,
@@ -76,6 +80,7 @@ impl MessageKind {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Hint => "hint",
+            Self::HintsLost => "hints_lost",
             Self::Typing => "typing",
             Self::PresenceWatch => "presence_watch",
             Self::Presence => "presence",
@@ -109,6 +114,7 @@ impl Message {
     pub(crate) const fn kind(&self) -> MessageKind {
         match self {
             Self::Hint(_) => MessageKind::Hint,
+            Self::HintsLost => MessageKind::HintsLost,
             Self::Typing { .. } => MessageKind::Typing,
             Self::PresenceWatch { .. } => MessageKind::PresenceWatch,
             Self::Presence { .. } => MessageKind::Presence,
@@ -132,6 +138,7 @@ impl Message {
     fn into_wire(self) -> WireKind {
         match self {
             Self::Hint(hint) => WireKind::Hint(hint.into_wire()),
+            Self::HintsLost => WireKind::HintsLost(wire::HintsLost {}),
             Self::Typing { conversation, user, typing } => WireKind::Typing(wire::Typing {
                 conversation: octets(conversation.as_bytes()),
                 user: user.to_string(),
@@ -165,6 +172,7 @@ impl Message {
     fn from_wire(wire: WireKind) -> Result<Option<Self>, MessageError> {
         Ok(Some(match wire {
             WireKind::Hint(hint) => return Ok(Hint::from_wire(hint)?.map(Self::Hint)),
+            WireKind::HintsLost(_) => Self::HintsLost,
             WireKind::Typing(typing) => Self::Typing {
                 conversation: conversation(&typing.conversation)?,
                 user: user("user", &typing.user)?,

@@ -99,6 +99,11 @@ impl Links {
     /// The same to all peers.
     pub(crate) fn broadcast(&self, message: Message) {}
 
+    /// Whether no other node is known.
+    pub(crate) fn is_alone(&self) -> bool {
+        true
+    }
+
     /// Ends all links and takes no more. Whatever waited is lost.
     pub(crate) fn close(&self) {}
 }
