@@ -17,6 +17,8 @@ pub(super) use wire::{LinkAnswer, LinkHello};
 
 use wire::message::Kind as WireKind;
 
+use crate::metrics::MessageKind;
+
 /// Something for another node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Message {
@@ -47,46 +49,6 @@ impl EndToken {
 
     pub(crate) const fn get(self) -> u64 {
         self.0
-    }
-}
-
-/// The kinds of message, for counting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum MessageKind {
-    Hint,
-    Typing,
-    PresenceWatch,
-    Presence,
-    EndSessions,
-    SessionsEnded,
-    Blocked,
-}
-
-impl MessageKind {
-    const ALL: [Self; 7] = [
-        Self::Hint,
-        Self::Typing,
-        Self::PresenceWatch,
-        Self::Presence,
-        Self::EndSessions,
-        Self::SessionsEnded,
-        Self::Blocked,
-    ];
-
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Hint => "hint",
-            Self::Typing => "typing",
-            Self::PresenceWatch => "presence_watch",
-            Self::Presence => "presence",
-            Self::EndSessions => "end_sessions",
-            Self::SessionsEnded => "sessions_ended",
-            Self::Blocked => "blocked",
-        }
-    }
-
-    pub(crate) fn names() -> Vec<&'static str> {
-        Self::ALL.iter().map(|kind| kind.name()).collect()
     }
 }
 
