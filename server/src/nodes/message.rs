@@ -17,6 +17,7 @@ pub(super) use wire::{LinkAnswer, LinkHello};
 
 use wire::message::Kind as WireKind;
 
+use crate::limits::{HINT_USERS_MAX, NODE_MESSAGE_BYTES_MAX};
 use crate::metrics::MessageKind;
 
 /// Something for another node.
@@ -80,9 +81,15 @@ impl Message {
         }
     }
 
-    /// The message with its length in front, as it goes over a link.
-    pub(super) fn encode(self) -> Bytes {
-        Bytes::from(wire::Message { kind: Some(self.into_wire()) }.encode_length_delimited_to_vec())
+    /// The message with its length in front, as it goes over a link. None: it is longer than
+    /// [`NODE_MESSAGE_BYTES_MAX`], or names more users than [`HINT_USERS_MAX`].
+    pub(super) fn encode(self) -> Option<Bytes> {
+        if matches!(&self, Self::Hint(Hint { to: HintTo::Users(users), .. }) if users.len() > HINT_USERS_MAX)
+        {
+            return None;
+        }
+        let encoded = wire::Message { kind: Some(self.into_wire()) }.encode_length_delimited_to_vec();
+        (encoded.len() <= NODE_MESSAGE_BYTES_MAX).then(|| Bytes::from(encoded))
     }
 
     /// Reads a message, without the length. None: it is of a kind, or says something, that this version does not

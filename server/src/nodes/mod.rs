@@ -2,11 +2,14 @@
 //!
 //! Absent on purpose: any text of a message but in hints on their way, which a receiver may drop at will.
 
+mod certificates;
 pub(crate) mod link;
 pub(crate) mod message;
 
 use std::fmt;
 use std::net::SocketAddr;
+
+pub use certificates::{ClusterAuthority, ClusterCertificate, ClusterCertificateError};
 
 /// The number of a node: new at each start, and whenever its lease was lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

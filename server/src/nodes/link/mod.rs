@@ -35,7 +35,7 @@ pub(crate) use credentials::{NODE_NAME, NodeCredentials};
 use super::message::Message;
 use super::{Fingerprint, NodeNumber, Peer};
 use crate::clock::Rng;
-use crate::limits::{LINK_EVENTS_MAX, NODE_MESSAGE_BYTES_MAX};
+use crate::limits::LINK_EVENTS_MAX;
 use crate::metrics::Metrics;
 use hello::Versions;
 use shared::{Known, Shared};
@@ -155,10 +155,7 @@ impl Links {
         let shared = &self.0.0;
         let kind = message.kind();
         let queue = shared.queue_of(to);
-        let taken = queue.is_some_and(|queue| {
-            let encoded = message.encode();
-            encoded.len() <= NODE_MESSAGE_BYTES_MAX && queue.push(encoded)
-        });
+        let taken = queue.is_some_and(|queue| message.encode().is_some_and(|encoded| queue.push(encoded)));
         if taken {
             shared.metrics.node_messages_sent.increment(1);
         } else {
@@ -171,11 +168,10 @@ impl Links {
     pub(crate) fn broadcast(&self, message: Message) {
         let shared = &self.0.0;
         let kind = message.kind();
-        let encoded = message.encode();
-        if encoded.len() > NODE_MESSAGE_BYTES_MAX {
+        let Some(encoded) = message.encode() else {
             shared.metrics.node_message_dropped(kind);
             return;
-        }
+        };
         let taken = shared.push_to_all(&encoded, || shared.metrics.node_message_dropped(kind));
         shared.metrics.node_messages_sent.increment(taken);
     }
