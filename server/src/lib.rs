@@ -2,6 +2,7 @@
 
 mod admin;
 mod auth;
+mod certificate_making;
 mod clock;
 mod config;
 mod development;
@@ -38,6 +39,7 @@ pub use development::{Development, DevelopmentError};
 #[cfg(feature = "fault-injection")]
 pub use fault::ServerFault;
 pub use metrics::{CloseReason, Family, Metrics};
+pub use nodes::{ClusterAuthority, ClusterCertificate, ClusterCertificateError};
 pub use server::{Server, ServerOptions, StartError};
 #[cfg(feature = "simulation")]
 pub use simulation::{Simulation, Tune, simulated_transport};

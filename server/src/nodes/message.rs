@@ -17,6 +17,9 @@ pub(super) use wire::{LinkAnswer, LinkHello};
 
 use wire::message::Kind as WireKind;
 
+use crate::limits::{HINT_USERS_MAX, NODE_MESSAGE_BYTES_MAX};
+use crate::metrics::MessageKind;
+
 /// Something for another node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Message {
@@ -52,49 +55,6 @@ impl EndToken {
     }
 }
 
-/// The kinds of message, for counting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum MessageKind {
-    Hint,
-    HintsLost,
-    Typing,
-    PresenceWatch,
-    Presence,
-    EndSessions,
-    SessionsEnded,
-    Blocked,
-}
-
-impl MessageKind {
-    const ALL: [Self; 8] = [
-        Self::Hint,
-        Self::HintsLost,
-        Self::Typing,
-        Self::PresenceWatch,
-        Self::Presence,
-        Self::EndSessions,
-        Self::SessionsEnded,
-        Self::Blocked,
-    ];
-
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Hint => "hint",
-            Self::HintsLost => "hints_lost",
-            Self::Typing => "typing",
-            Self::PresenceWatch => "presence_watch",
-            Self::Presence => "presence",
-            Self::EndSessions => "end_sessions",
-            Self::SessionsEnded => "sessions_ended",
-            Self::Blocked => "blocked",
-        }
-    }
-
-    pub(crate) fn names() -> Vec<&'static str> {
-        Self::ALL.iter().map(|kind| kind.name()).collect()
-    }
-}
-
 /// Why what another node sent is no message.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum MessageError {
@@ -124,9 +84,15 @@ impl Message {
         }
     }
 
-    /// The message with its length in front, as it goes over a link.
-    pub(super) fn encode(self) -> Bytes {
-        Bytes::from(wire::Message { kind: Some(self.into_wire()) }.encode_length_delimited_to_vec())
+    /// The message with its length in front, as it goes over a link. None: it is longer than
+    /// [`NODE_MESSAGE_BYTES_MAX`], or names more users than [`HINT_USERS_MAX`].
+    pub(super) fn encode(self) -> Option<Bytes> {
+        if matches!(&self, Self::Hint(Hint { to: HintTo::Users(users), .. }) if users.len() > HINT_USERS_MAX)
+        {
+            return None;
+        }
+        let encoded = wire::Message { kind: Some(self.into_wire()) }.encode_length_delimited_to_vec();
+        (encoded.len() <= NODE_MESSAGE_BYTES_MAX).then(|| Bytes::from(encoded))
     }
 
     /// Reads a message, without the length. None: it is of a kind, or says something, that this version does not

@@ -2,6 +2,7 @@
 //!
 //! Absent on purpose: any text of a message but in hints on their way, which a receiver may drop at will.
 
+mod certificates;
 mod events;
 pub(crate) mod link;
 pub(crate) mod message;
@@ -14,6 +15,7 @@ mod telling;
 use std::fmt;
 use std::net::SocketAddr;
 
+pub use certificates::{ClusterAuthority, ClusterCertificate, ClusterCertificateError};
 pub(crate) use crate::rows::NodeNumber;
 pub(crate) use node::{JoinError, Node, NodeOptions};
 
