@@ -25,7 +25,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     NodeNumber, Peer,
     link::{LinkEvent, Links},
-    message::EndToken,
+    message::{EndToken, Message},
     observed::{Observed, Reading},
     registry::{Joined, Registry, SelfDescription},
 };
@@ -85,6 +85,8 @@ pub(crate) struct Node {
     clock_is_wrong: AtomicBool,
     /// Live nodes to which there is no link.
     pub(super) unreachable: Mutex<BTreeSet<NodeNumber>>,
+    /// Nodes for which something was dropped: they are told to look.
+    owed: Mutex<BTreeSet<NodeNumber>>,
     /// Where clients may go instead, newest reading.
     peers: Mutex<BTreeMap<NodeNumber, NodeRow>>,
     pub(super) lookups: Arc<Semaphore>,
@@ -124,6 +126,7 @@ impl Node {
             number: AtomicU64::new(0),
             clock_is_wrong: AtomicBool::new(false),
             unreachable: Mutex::default(),
+            owed: Mutex::default(),
             peers: Mutex::default(),
             lookups: Arc::new(Semaphore::new(LOOKUPS_MAX)),
             interests: tokio::sync::Mutex::default(),
@@ -170,6 +173,15 @@ impl Node {
     /// Whether this node's clock differs from most of the others': it appends nothing then.
     pub(crate) fn clock_is_wrong(&self) -> bool {
         self.clock_is_wrong.load(Ordering::Acquire)
+    }
+
+    /// Puts a message into the queue of another node. What finds no room is made up for.
+    pub(super) fn send(&self, to: NodeNumber, message: Message) -> bool {
+        let is_sent = self.links.send(to, message);
+        if !is_sent && self.peers.lock().contains_key(&to) {
+            self.owed.lock().insert(to);
+        }
+        is_sent
     }
 
     /// Where clients may go instead of here.
@@ -298,6 +310,9 @@ impl Node {
             reading.dead.iter().for_each(|dead| self.clear(*dead));
         }
         self.set_peers(&others, &reading);
+        for owed in std::mem::take(&mut *self.owed.lock()) {
+            self.send(owed, Message::HintsLost);
+        }
     }
 
     fn set_peers(&self, others: &BTreeMap<NodeNumber, NodeRow>, reading: &Reading) {

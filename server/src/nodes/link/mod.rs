@@ -178,7 +178,7 @@ impl Links {
 
     /// Whether no other node is known.
     pub(crate) fn is_alone(&self) -> bool {
-        true
+        self.0.0.is_alone()
     }
 
     /// Ends all links and takes no more. Whatever waited is lost.
