@@ -66,6 +66,9 @@ pub(crate) const HEDGED_AFTER_ACCEPT_MAX: Duration = Duration::from_secs(2);
 /// costs its client a round trip.
 pub(crate) const TICKET_WRITES_PENDING_MAX: usize = 16_384;
 
+/// Other nodes that clients may be sent to; further ones are not named.
+pub(crate) const ALTERNATIVES_MAX: usize = 64;
+
 /// Connections at a time, for so many sessions. Those on top are there to be told that there are too many
 /// sessions, or to take over a session of their own; beyond them connections are refused without a word.
 pub(crate) const fn connections_max(sessions_max: usize) -> usize {

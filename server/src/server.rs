@@ -18,7 +18,7 @@ use crate::{
     metrics::Metrics,
     operations::Operations,
     rates::Rates,
-    session::Shared,
+    session::{Alternatives, Shared},
     store::{Health, Store, StoreError, StoreOptions},
     tickets::Tickets,
     transport::{frames::varint, reset_key, tls, tuning},
@@ -124,6 +124,7 @@ impl Server {
             limits,
             metrics,
             epoch,
+            alternatives: Alternatives::default(),
             draining: CancellationToken::new(),
         });
         let (endpoint, address) = bind(&options, tls)?;

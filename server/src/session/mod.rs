@@ -8,6 +8,7 @@
 //! Bounds: streams by QUIC's limits, lanes by `lanes_max`, sends by permits for their bytes, control frames
 //! by being answered one after another before the next is read.
 
+mod alternatives;
 mod backlog;
 mod control;
 mod datagrams;
@@ -48,6 +49,7 @@ use crate::{
     },
 };
 
+pub(crate) use alternatives::Alternatives;
 pub(crate) use hello::accept;
 pub(crate) use opening::Opening;
 
@@ -62,6 +64,8 @@ pub(crate) struct Shared {
     pub(crate) epoch: fulmar_protocol::Epoch,
     /// How fast each user sends and starts conversations.
     pub(crate) rates: crate::rates::Rates,
+    /// Where clients may go when it does.
+    pub(crate) alternatives: Alternatives,
     /// Set when the server drains.
     pub(crate) draining: tokio_util::sync::CancellationToken,
 }
@@ -263,12 +267,13 @@ impl Session {
         }
     }
 
-    /// Tells the client to come back later, and ends once what is in flight is answered.
+    /// Tells the client to come back later, or where else to go, and ends once what is in flight is answered.
     async fn go_away(&mut self) -> Result<(), End> {
         let frame = Frame::GoAway(GoAway {
             message: Explanation::new("the server is stopping"),
             retry_after_min: Duration::from_millis(200),
             retry_after_max: Duration::from_secs(5),
+            addresses: self.shared.alternatives.for_one(&self.shared.rng),
         });
         self.write_control(&frame).await?;
         // Sends in flight are answered: their permits come back.
