@@ -8,6 +8,7 @@
     missing_docs
 )]
 
+mod addresses;
 mod closing;
 mod command;
 mod confirming;
