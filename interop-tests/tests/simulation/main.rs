@@ -10,6 +10,7 @@
 
 mod addresses;
 mod closing;
+mod cluster;
 mod command;
 mod confirming;
 mod determinism;
