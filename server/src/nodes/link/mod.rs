@@ -99,6 +99,7 @@ impl Links {
         versions: Versions,
     ) -> Result<(Self, mpsc::Receiver<LinkEvent>), LinkError> {
         let LinkOptions { number, deployment, credentials, socket, seed, time, metrics } = options;
+        credentials.verify(&time)?;
         let tls = credentials.into_tls(&time)?;
         let transport = Arc::new(tuning::transport());
         let mut server = ServerConfig::with_crypto(Arc::new(tls.server));
