@@ -11,7 +11,11 @@ mod fault;
 mod limits;
 mod log;
 mod metrics;
-#[expect(dead_code, unused_imports, reason = "the server that is one of many nodes follows")]
+#[cfg_attr(
+    not(test),
+    expect(dead_code, unused_imports, reason = "the server that is one of many nodes follows")
+)]
+#[cfg_attr(test, expect(dead_code, reason = "the server that is one of many nodes follows"))]
 mod nodes;
 mod operations;
 mod rates;

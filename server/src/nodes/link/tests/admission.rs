@@ -10,7 +10,7 @@ use tokio::time::{sleep, timeout};
 
 use super::super::dial::exchange;
 use super::super::hello::Hello;
-use super::cluster::{Cluster, DEPLOYMENT, Node, Stranger, code_of_end, numbered, time_of};
+use super::cluster::{Cluster, DEPLOYMENT, LIFETIME, Node, Stranger, code_of_end, numbered, time_of};
 use super::network::Network;
 use super::*;
 use crate::clock::Clock;
@@ -159,7 +159,7 @@ async fn whoever_says_no_hello_is_sent_away() {
     let (code, took) = time_of(code_of_end(&silent)).await;
     assert_eq!(code, 6);
     assert!(took <= Duration::from_secs(6), "{took:?}");
-    for (bytes, code) in [(&[3, 0xff, 0xff, 0xff] as &[u8], 6), (&[0x80, 0x40], 7), (&[0], 6)] {
+    for (bytes, code) in [(b"\x03\xff\xff\xff" as &[u8], 6), (b"\x80\x40", 7), (b"\0", 6)] {
         let talker = stranger.connect(&node).await.unwrap();
         let (mut send, _receive) = talker.open_bi().await.unwrap();
         send.write_all(bytes).await.unwrap();
@@ -198,7 +198,7 @@ async fn a_node_whose_own_certificate_others_would_refuse_does_not_start() {
     let refused = refusal(cluster.options(1, foreign(&cluster, &other))).unwrap();
     assert!(refused.contains("other nodes would refuse it") && !refused.contains('\n'), "{refused}");
     // Certificates are judged by the time that the node is given.
-    let later = Duration::from_millis(Clock::system().now().get()) + Duration::from_secs(600_000);
+    let later = Duration::from_millis(Clock::system().now().get()) + 2 * LIFETIME;
     let options = cluster.options(2, cluster.credentials());
     let refused = refusal(LinkOptions { time: Arc::new(At(later)), ..options }).unwrap();
     assert!(refused.contains("expired"), "{refused}");
@@ -218,7 +218,7 @@ fn credentials_are_read_from_the_files_that_the_commands_make() {
         path
     };
     let now = Clock::system().now();
-    let made = ClusterAuthority::create(now, LONG).unwrap();
+    let made = ClusterAuthority::create(now).unwrap();
     let authority = ClusterAuthority::open(made.certificate_pem.as_bytes(), made.key_pem.as_bytes()).unwrap();
     let node = authority.issue("node", now, LONG).unwrap();
     let (ca, certificate) = (file("ca", &made.certificate_pem), file("certificate", &node.certificate_pem));

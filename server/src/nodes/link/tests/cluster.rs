@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fulmar_protocol::{TimestampMs, UserId};
+use fulmar_protocol::UserId;
 use quinn::Connection;
 use rustls::time_provider::DefaultTimeProvider;
 use rustls_pki_types::pem::PemObject as _;
@@ -20,6 +20,8 @@ use crate::nodes::message::EndToken;
 
 /// Longer than any wait of a link.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long certificates are good.
+pub(super) const LIFETIME: Duration = Duration::from_secs(500_000);
 pub(super) const DEPLOYMENT: Epoch = Epoch::new(77);
 
 /// Nodes of one authority on one network. A node's number is the port that it listens on.
@@ -38,7 +40,7 @@ pub(super) struct Node {
 
 impl Cluster {
     pub(super) fn new(network: &Network) -> Self {
-        let made = ClusterAuthority::create(Clock::system().now(), Duration::from_secs(1_000_000)).unwrap();
+        let made = ClusterAuthority::create(Clock::system().now()).unwrap();
         let authority =
             ClusterAuthority::open(made.certificate_pem.as_bytes(), made.key_pem.as_bytes()).unwrap();
         Self { network: network.clone(), authority, authority_pem: made.certificate_pem }
@@ -46,11 +48,7 @@ impl Cluster {
 
     /// New ones each time.
     pub(super) fn credentials(&self) -> NodeCredentials {
-        self.credentials_from(Clock::system().now())
-    }
-
-    pub(super) fn credentials_from(&self, now: TimestampMs) -> NodeCredentials {
-        let made = self.authority.issue("node", now, Duration::from_secs(500_000)).unwrap();
+        let made = self.authority.issue("node", Clock::system().now(), LIFETIME).unwrap();
         NodeCredentials {
             authority: vec![CertificateDer::from_pem_slice(self.authority_pem.as_bytes()).unwrap()],
             chain: vec![CertificateDer::from_pem_slice(made.certificate_pem.as_bytes()).unwrap()],
