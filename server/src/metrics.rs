@@ -104,6 +104,11 @@ table! {
         "1 after a write or sync failed: the store then accepts nothing until a restart. Else 0.";
     lost_hints_found: Counter = "fulmar_lost_hints_found_total", Kind::Counter,
         "Conversations of which a session knew less than there was when it looked again, and no hint had told it. Some are hints that were on their way.";
+    nodes: Gauge = "fulmar_nodes", Kind::Gauge, "Other nodes of the cluster that hold a lease.";
+    leases_lost: Counter = "fulmar_leases_lost_total", Kind::Counter,
+        "Times when this node could not renew its lease in time, and ended its sessions.";
+    lookups_dropped: Counter = "fulmar_lookups_dropped_total", Kind::Counter,
+        "Times when nobody looked up whom to tell on other nodes, since too many look-ups were under way: the others looked for themselves.";
     send_lanes: Gauge = "fulmar_send_lanes", Kind::Gauge, "Send lanes that are open.";
     log_lanes: Gauge = "fulmar_log_lanes", Kind::Gauge, "Log lanes that are open.";
     log_lanes_behind: Gauge = "fulmar_log_lanes_behind", Kind::Gauge,

@@ -10,6 +10,8 @@ use quinn::{Endpoint, TokioRuntime};
 use tokio::{task::JoinSet, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+#[cfg(feature = "simulation")]
+use crate::simulation::SimulatedStore;
 use crate::{
     admin::{AdminOptions, AdminServer},
     auth::{AuthOptions, Authenticator, KeySetError},
@@ -124,6 +126,7 @@ impl Server {
             limits,
             metrics,
             epoch,
+            node: None,
             draining: CancellationToken::new(),
         });
         let (endpoint, address) = bind(&options, tls)?;
@@ -231,7 +234,10 @@ async fn open_store(options: &ServerOptions, metrics: &Arc<Metrics>) -> Result<S
     };
     #[cfg(feature = "simulation")]
     if let Some(simulation) = &options.simulation {
-        return Ok(Store::memory(&simulation.disk, store_options));
+        return Ok(match &simulation.store {
+            SimulatedStore::Own(disk) => Store::memory(disk, store_options),
+            SimulatedStore::Shared(handle) => Store::shared(handle),
+        });
     }
     let path = options.data.join("store");
     let opened = tokio::task::spawn_blocking(move || Store::open(&path, store_options)).await;

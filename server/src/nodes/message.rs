@@ -25,6 +25,8 @@ use crate::metrics::MessageKind;
 pub(crate) enum Message {
     /// There is something new in a conversation.
     Hint(Hint),
+    /// Hints for the receiver were lost: its sessions look for what they were about.
+    HintsLost,
     /// A user types, or stopped.
     Typing { conversation: ConversationId, user: UserId, typing: bool },
     /// The sender wants to be told of a user's presence, or no more.
@@ -72,6 +74,7 @@ impl Message {
     pub(crate) const fn kind(&self) -> MessageKind {
         match self {
             Self::Hint(_) => MessageKind::Hint,
+            Self::HintsLost => MessageKind::HintsLost,
             Self::Typing { .. } => MessageKind::Typing,
             Self::PresenceWatch { .. } => MessageKind::PresenceWatch,
             Self::Presence { .. } => MessageKind::Presence,
@@ -101,6 +104,7 @@ impl Message {
     fn into_wire(self) -> WireKind {
         match self {
             Self::Hint(hint) => WireKind::Hint(hint.into_wire()),
+            Self::HintsLost => WireKind::HintsLost(wire::HintsLost {}),
             Self::Typing { conversation, user, typing } => WireKind::Typing(wire::Typing {
                 conversation: octets(conversation.as_bytes()),
                 user: user.to_string(),
@@ -134,6 +138,7 @@ impl Message {
     fn from_wire(wire: WireKind) -> Result<Option<Self>, MessageError> {
         Ok(Some(match wire {
             WireKind::Hint(hint) => return Ok(Hint::from_wire(hint)?.map(Self::Hint)),
+            WireKind::HintsLost(_) => Self::HintsLost,
             WireKind::Typing(typing) => Self::Typing {
                 conversation: conversation(&typing.conversation)?,
                 user: user("user", &typing.user)?,

@@ -3,33 +3,21 @@
 //! Absent on purpose: any text of a message but in hints on their way, which a receiver may drop at will.
 
 mod certificates;
+mod events;
 pub(crate) mod link;
 pub(crate) mod message;
+mod node;
+mod observed;
+mod registry;
+mod sessions;
+mod telling;
 
 use std::fmt;
 use std::net::SocketAddr;
 
 pub use certificates::{ClusterAuthority, ClusterCertificate, ClusterCertificateError};
-
-/// The number of a node: new at each start, and whenever its lease was lost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct NodeNumber(u64);
-
-impl NodeNumber {
-    pub(crate) const fn new(number: u64) -> Self {
-        Self(number)
-    }
-
-    pub(crate) const fn get(self) -> u64 {
-        self.0
-    }
-}
-
-impl fmt::Display for NodeNumber {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(formatter)
-    }
-}
+pub(crate) use crate::rows::NodeNumber;
+pub(crate) use node::{JoinError, Node, NodeOptions};
 
 /// SHA-256 of a certificate, as DER.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -177,6 +177,11 @@ impl Links {
         shared.metrics.node_messages_sent.increment(taken);
     }
 
+    /// Whether no other node is known.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.0.0.is_alone()
+    }
+
     /// Ends all links and takes no more. Whatever waited is lost.
     pub(crate) fn close(&self) {
         self.0.0.close();
