@@ -41,6 +41,21 @@ async fn a_peer_with_another_clusters_certificate_is_not_let_in() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn nodes_of_two_authorities_meet_while_each_names_both() {
+    let network = Network::default();
+    let (old, new) = (Cluster::new(&network), Cluster::new(&network));
+    let (mut one, mut other) = (old.credentials(), new.credentials());
+    one.authority.extend(new.credentials().authority);
+    other.authority.extend(old.credentials().authority);
+    let mut one = Node::start(old.options(1, one), Versions::SPOKEN);
+    let mut other = Node::start(new.options(2, other), Versions::SPOKEN);
+    one.links.set_peers(vec![other.peer]);
+    other.links.set_peers(vec![one.peer]);
+    assert_eq!(one.event().await, LinkEvent::Up(other.number()));
+    assert_eq!(other.event().await, LinkEvent::Up(one.number()));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_peer_without_a_certificate_is_not_let_in() {
     let network = Network::default();
     let cluster = Cluster::new(&network);
