@@ -11,11 +11,7 @@ mod fault;
 mod limits;
 mod log;
 mod metrics;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, unused_imports, reason = "the server that is one of many nodes follows")
-)]
-#[cfg_attr(test, expect(dead_code, reason = "the server that is one of many nodes follows"))]
+#[expect(dead_code, unused_imports, reason = "the server that is one of many nodes follows")]
 mod nodes;
 mod operations;
 mod rates;

@@ -299,9 +299,7 @@ impl Node {
         };
         let others: BTreeMap<_, _> = nodes.into_iter().filter(|(number, _)| *number != own).collect();
         let reading = observed.read(others.iter().map(|(number, row)| (*number, row)), self.clock.now());
-        if reading.own_clock_is_wrong
-            != self.clock_is_wrong.swap(reading.own_clock_is_wrong, Ordering::AcqRel)
-        {
+        if reading.own_clock_is_wrong != self.clock_is_wrong.swap(reading.own_clock_is_wrong, Ordering::AcqRel) {
             if reading.own_clock_is_wrong {
                 tracing::error!(others = ?reading.other_clocks, "this node's clock is wrong: it appends nothing");
             } else {

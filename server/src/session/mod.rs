@@ -38,10 +38,7 @@ use crate::{
     auth::Authenticator,
     clock::Rng,
     fanout::{Hub, SessionHandle},
-    limits::{
-        BACKLOG_LANES_MAX, BEHIND_PER_SESSION_MAX, LOST_HINTS_LOOK_SPREAD, Limits,
-        UNANSWERED_BYTES_PER_SESSION_MAX,
-    },
+    limits::{BACKLOG_LANES_MAX, BEHIND_PER_SESSION_MAX, Limits, LOST_HINTS_LOOK_SPREAD, UNANSWERED_BYTES_PER_SESSION_MAX},
     log::{Behind, Log, LogError, Missed, Sender},
     metrics::Metrics,
     nodes::Node,
@@ -257,11 +254,11 @@ impl Session {
         let (user, device) = (&identity.user, &identity.device);
         let log = &self.shared.log;
         let failed = |error| self.failed("reading the inbox", &error);
-        let mut missed = log.behind(state, user, device, BEHIND_PER_SESSION_MAX).await.map_err(failed)?;
+        let mut missed =
+            log.behind(state, user, device, BEHIND_PER_SESSION_MAX).await.map_err(failed)?;
         if self.shared.take_interest(&self.handle, &missed.large).await.map_err(failed)? {
             // What was appended to those before this moment was told to nobody here.
-            missed =
-                log.behind(&log.snapshot(), user, device, BEHIND_PER_SESSION_MAX).await.map_err(failed)?;
+            missed = log.behind(&log.snapshot(), user, device, BEHIND_PER_SESSION_MAX).await.map_err(failed)?;
         }
         let Missed { behind, more, .. } = missed;
         let waiting = |behind: Behind| Waiting {
