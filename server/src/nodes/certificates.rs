@@ -23,14 +23,12 @@ use sha2::{Digest as _, Sha256};
 
 use super::Fingerprint;
 use super::link::NODE_NAME;
-use crate::certificate_making::{certificate_params, is_of_key};
+use crate::certificate_making::{AUTHORITY_LIFETIME, certificate_params, is_of_key};
 use crate::transport::tls::crypto_provider;
 
 /// The authority's own name, which each certificate that it signs repeats: one that was made by other means has
 /// another, and its certificates would not verify.
 const AUTHORITY_NAME: &str = "Fulmar cluster authority";
-/// How long an authority says that it is good. Nodes do not look: an authority counts for as long as it is theirs.
-const AUTHORITY_LIFETIME: Duration = Duration::from_secs(20 * 365 * 24 * 60 * 60);
 /// Bytes of the name of a node's certificate, as X.509 bounds it.
 const NAME_BYTES_MAX: usize = 64;
 
