@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use fulmar_protocol::{Extensions, SoftwareName};
+use fulmar_protocol::{Extensions, ServerAddress, SoftwareName};
 use futures_util::future::BoxFuture;
 
 use crate::client::Client;
@@ -14,7 +14,6 @@ use crate::environment::Environment;
 use crate::error::ClientError;
 use crate::event::Events;
 use crate::limits;
-use crate::server::ServerName;
 use crate::shared::Link;
 use crate::state::State;
 use crate::status::Status;
@@ -43,7 +42,7 @@ enum Trust {
 
 /// The settings, checked.
 pub(crate) struct Settings {
-    pub(crate) servers: Vec<ServerName>,
+    pub(crate) servers: Vec<ServerAddress>,
     pub(crate) tls: tls::Tls,
     pub(crate) token: TokenSource,
     pub(crate) backlog_entries_max: u32,
@@ -77,10 +76,17 @@ impl ClientBuilder {
         }
     }
 
-    /// A server, as `HOST:PORT`. The name is looked up at each attempt. When it is called several times,
-    /// the servers are tried in that order, each with a short head start over the next.
+    /// A server, as `HOST:PORT`. The name is looked up at each attempt, and all its addresses are used. When it is
+    /// called several times, the servers are tried in that order, each with a short head start over the next; the one
+    /// that worked last goes first. All must be nodes of one deployment. At most 16.
     pub fn server(mut self, server: impl Into<String>) -> Self {
         self.servers.push(server.into());
+        self
+    }
+
+    /// Several servers: the same as [`ClientBuilder::server`] with each.
+    pub fn servers(mut self, servers: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.servers.extend(servers.into_iter().map(Into::into));
         self
     }
 
@@ -209,6 +215,10 @@ impl ClientBuilder {
         if self.servers.is_empty() {
             return Err(ClientError::ServerMissing);
         }
+        if self.servers.len() > limits::SERVERS_MAX {
+            let expected = format!("at most {} of them", limits::SERVERS_MAX);
+            return Err(ClientError::ArgumentInvalid { what: "the servers", expected });
+        }
         if self.trust.is_empty() {
             return Err(ClientError::TrustMissing);
         }
@@ -217,7 +227,7 @@ impl ClientBuilder {
         let backlog_entries_max =
             u32::try_from(fulmar_protocol::limits::BACKLOG_ENTRIES_MAX).unwrap_or(u32::MAX);
         let settings = Settings {
-            servers: self.servers.iter().map(|server| server.parse()).collect::<Result<_, _>>()?,
+            servers: self.servers.iter().map(|server| parse_server(server)).collect::<Result<_, _>>()?,
             tls: tls::client_config(&pem, self.environment.time())?,
             token: self.token.ok_or(ClientError::TokenMissing)?,
             backlog_entries_max: self.backlog_entries_max.min(backlog_entries_max),
@@ -228,6 +238,10 @@ impl ClientBuilder {
         };
         driver::launch(settings, self.state, first_handshake_is_final)
     }
+}
+
+fn parse_server(server: &str) -> Result<ServerAddress, ClientError> {
+    ServerAddress::parse(server).map_err(|_| ClientError::ServerInvalid { server: server.to_owned() })
 }
 
 impl Client {

@@ -76,7 +76,6 @@ mod outgoing;
 mod request;
 mod rng;
 mod roster;
-mod server;
 mod shared;
 mod state;
 mod status;

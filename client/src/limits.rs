@@ -63,8 +63,20 @@ pub(crate) const ROSTER_MEMBERS_TOTAL_MAX: usize = 500_000;
 pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The head start of one address before the next is tried beside it.
 pub(crate) const ADDRESS_HEAD_START: Duration = Duration::from_millis(250);
-/// Addresses tried in one attempt, over all server names.
-pub(crate) const ADDRESSES_MAX: usize = 8;
+/// Servers that the builder takes. One more is refused.
+pub(crate) const SERVERS_MAX: usize = 16;
+/// Addresses of one name that are tried; further ones are left out.
+pub(crate) const ADDRESSES_PER_NAME_MAX: usize = 8;
+/// Addresses tried in one attempt, over all servers; further ones are left out.
+pub(crate) const ADDRESSES_MAX: usize = 24;
+/// Of these at once. The oldest makes room for one more when it has had twice this many head starts.
+pub(crate) const ADDRESSES_AT_ONCE_MAX: usize = 8;
+/// A name that has not been looked up by then has no address.
+pub(crate) const LOOK_UP_TIMEOUT: Duration = Duration::from_secs(5);
+/// The head start of names that are being looked up over addresses that are known already.
+pub(crate) const LOOK_UP_HEAD_START: Duration = Duration::from_millis(50);
+/// Failures of one attempt that its reason names; of further ones it tells how many.
+pub(crate) const FAILURES_TOLD_MAX: usize = 4;
 /// How long `connect` waits for the first Welcome unless the builder says otherwise.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 /// A token source that has not answered by then has failed.

@@ -50,4 +50,4 @@ pub use machine::{
 };
 pub use payload::{FieldFault, PayloadError};
 pub use registry::{ALPN, GREASE_BASE, GREASE_STEP, IGNORABLE_FROM, grease_type};
-pub use text::{ContentType, Explanation, Reaction, SoftwareName, TextInvalid, Title, Token};
+pub use text::{ContentType, Explanation, Reaction, ServerAddress, SoftwareName, TextInvalid, Title, Token};

@@ -27,6 +27,10 @@ pub const CONTENT_TYPE_BYTES_MAX: usize = 128;
 pub const REACTION_BYTES_MAX: usize = 64;
 /// Bytes: the title of a group.
 pub const TITLE_BYTES_MAX: usize = 256;
+/// Bytes: where a server is, `HOST:PORT`.
+pub const SERVER_ADDRESS_BYTES_MAX: usize = 255;
+/// Addresses: of other servers, in one `GoAway`.
+pub const GO_AWAY_ADDRESSES_MAX: usize = 8;
 /// Users: named in one `CreateGroup`, `AddMembers` or `RemoveMembers`.
 pub const USERS_PER_CHANGE_MAX: usize = 256;
 /// Sends without an answer: per conversation and device; also the answers a server remembers.

@@ -80,6 +80,12 @@ pub enum FieldFault {
         /// The number.
         value: i32,
     },
+    /// A list names more than it may.
+    #[error("names more than {most}")]
+    TooMany {
+        /// How many it may name.
+        most: usize,
+    },
     /// The value contradicts another field, or its own parts contradict each other.
     #[error("{0}")]
     Contradiction(&'static str),

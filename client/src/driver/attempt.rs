@@ -7,22 +7,24 @@ use std::collections::BTreeMap;
 
 use bytes::{Bytes, BytesMut};
 use fulmar_protocol::{
-    ConversationId, DeviceId, ErrorCode, Extensions, Frame, Hello, Retry, SoftwareName, Token, UserId,
-    Welcome, encode_grease_frame,
+    ConversationId, DeviceId, ErrorCode, Extensions, Frame, Hello, Retry, ServerAddress, SoftwareName, Token,
+    UserId, Welcome, encode_grease_frame,
 };
 use quinn::{Connection, ConnectionError, SendStream};
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::driver::inputs::{self, Inputs, SendLaneTask};
 use crate::error::ClientError;
-use crate::server::ServerName;
 use crate::token::TokenSource;
-use crate::transport::{DialError, Endpoints, FrameReader, ReadError, close_for, error_code};
+use crate::transport::{
+    DialError, Dialled, Early, Endpoints, Failures, FrameReader, ReadError, Trial, close_for, dial,
+    error_code,
+};
 
 /// What an attempt needs.
 pub(super) struct Attempt {
     pub(super) endpoints: Endpoints,
-    pub(super) servers: Vec<ServerName>,
+    pub(super) servers: Vec<ServerAddress>,
     pub(super) token: TokenSource,
     pub(super) device: DeviceId,
     /// Whose state it is, where that is known.
@@ -53,6 +55,8 @@ pub(super) struct Established {
     /// The first flight's lanes, and their tasks.
     pub(super) tasks: JoinSet<()>,
     pub(super) lanes: BTreeMap<ConversationId, AbortHandle>,
+    /// Another server was sent a Hello, too, in early data.
+    pub(super) stray: bool,
 }
 
 /// Why a session was not opened, or has ended.
@@ -107,33 +111,53 @@ impl Attempt {
     pub(super) async fn run(self) -> Result<Established, Lost> {
         let token = self.token.token().await.map_err(Lost::Token)?;
         let timeout = crate::limits::ATTEMPT_TIMEOUT;
-        match tokio::time::timeout(timeout, self.open(token)).await {
+        let mut failures = Failures::default();
+        match tokio::time::timeout(timeout, self.open(token, &mut failures)).await {
             Ok(outcome) => outcome,
-            Err(_) => Err(Lost::Passing(format!("no answer within {} s", timeout.as_secs()))),
+            Err(_) => Err(not_in_time(timeout, &failures)),
         }
     }
 
-    async fn open(self, token: Token) -> Result<Established, Lost> {
+    async fn open(self, token: Token, failures: &mut Failures) -> Result<Established, Lost> {
         let hello = self.hello(token);
         // Only whose user is known may send early; and nothing but what the registry says may come twice.
-        let user_is_known = self.user.is_some();
-        let early = user_is_known
-            .then_some(async |connection: Connection| self.begin(&connection, &hello).await.ok());
-        let (connection, begun) =
-            crate::transport::dial(&self.endpoints, &self.servers, early).await.map_err(from_dial)?;
-        let begun = match begun {
+        let (attempt, flight) = (&self, &hello);
+        let early = self.user.is_some().then(|| -> Early<'_, Begun> {
+            Box::new(move |connection| Box::pin(async move { attempt.begin(&connection, flight).await.ok() }))
+        });
+        let Some(Dialled { connection, begun, stray }) =
+            dial(&self.endpoints, &self.servers, early, failures).await
+        else {
+            return Err(from_dial(failures));
+        };
+        let trial = Trial::of(&self.endpoints, &connection);
+        let opened = self.greet(&connection, begun, &hello).await;
+        if opened.as_ref().err().is_none_or(Lost::is_final) {
+            trial.passed();
+        }
+        let (Begun { control, frames, tasks, lanes }, welcome) = opened?;
+        Ok(Established { connection, control, frames, welcome, tasks, lanes, stray })
+    }
+
+    /// Says Hello, unless that went early, and waits for Welcome.
+    async fn greet(
+        &self,
+        connection: &Connection,
+        begun: Option<Begun>,
+        hello: &Bytes,
+    ) -> Result<(Begun, Welcome), Lost> {
+        let mut begun = match begun {
             Some(begun) => begun,
             // Without a ticket nothing was written yet; what was written as early data and not taken is as if it
             // had not been.
             None => {
                 let mut greased = BytesMut::from(hello.as_ref());
                 encode_grease_frame(self.grease, b"grease", &mut greased);
-                self.begin(&connection, &greased.freeze()).await?
+                self.begin(connection, &greased.freeze()).await?
             }
         };
-        let Begun { control, mut frames, tasks, lanes } = begun;
-        let welcome = first_frame(&connection, &mut frames).await?;
-        Ok(Established { connection, control, frames, welcome, tasks, lanes })
+        let welcome = first_frame(connection, &mut begun.frames).await?;
+        Ok((begun, welcome))
     }
 
     fn hello(&self, token: Token) -> Bytes {
@@ -190,14 +214,20 @@ async fn first_frame(connection: &Connection, frames: &mut FrameReader) -> Resul
     }
 }
 
-fn from_dial(error: DialError) -> Lost {
-    match error.handshake() {
-        Some(error) => Lost::Handshake(error),
-        None => match error {
-            DialError::Connection { cause: cause @ ConnectionError::ApplicationClosed(_), .. } => {
-                Lost::from_connection(&cause)
-            }
-            other => Lost::Passing(other.to_string()),
+/// Why there is no connection: the one failure that says most, or all of them.
+fn from_dial(failures: &Failures) -> Lost {
+    match failures.gravest() {
+        Some(error) => match (error.handshake(), error) {
+            (Some(error), _) => Lost::Handshake(error),
+            (None, DialError::Connection { cause, .. }) => Lost::from_connection(cause),
+            (None, other) => Lost::Passing(other.to_string()),
         },
+        None => Lost::Passing(failures.to_string()),
     }
+}
+
+fn not_in_time(timeout: std::time::Duration, failures: &Failures) -> Lost {
+    let failed = failures.to_string();
+    let separator = if failed.is_empty() { "" } else { "; " };
+    Lost::Passing(format!("no answer within {} s{separator}{failed}", timeout.as_secs()))
 }

@@ -126,7 +126,10 @@ impl Driver {
             self.told.user(&welcome.user_id);
         }
         self.take_epoch(welcome.epoch);
-        self.endpoints.remember(&established.connection);
+        self.endpoints.opened(&established.connection);
+        if established.stray {
+            self.stray_at = Some(self.now);
+        }
         self.settings.tls.tickets.keep_last(false);
         let carried: Vec<_> = opening.lanes.iter().map(|(id, lane)| (*id, lane.carried)).collect();
         let mut session = Session::new(opening, established, self.now);
@@ -240,8 +243,9 @@ impl Driver {
         let shortest = go_away.retry_after_min.min(limits::RETRY_AFTER_MAX);
         let longest = go_away.retry_after_max.clamp(shortest, limits::RETRY_AFTER_MAX);
         let wait = self.rng.duration(shortest, longest);
-        tracing::info!(message = %go_away.message, ?wait, "the server asks to be left");
+        tracing::info!(message = %go_away.message, ?wait, named = ?go_away.addresses, "the server asks to be left");
         if let Some(session) = self.phase.session_mut() {
+            self.endpoints.leave(session.connection.remote_address(), go_away.addresses.clone());
             session.leave_at = Some(self.now + wait);
             // Requests wait for the next session.
             self.told.no_requests();

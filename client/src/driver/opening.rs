@@ -75,7 +75,7 @@ impl Driver {
         let (lanes, flight) = self.first_flight();
         let attempt = Attempt {
             endpoints: self.endpoints.clone(),
-            servers: self.settings.servers.clone(),
+            servers: self.endpoints.servers(&self.settings.servers),
             token: self.settings.token.clone(),
             device: self.device,
             user: self.user.clone(),

@@ -128,6 +128,7 @@ impl Driver {
             Phase::Resting if self.outbox_bytes > 0 => self.begin_errand(),
             Phase::Resting | Phase::Ended => {}
         }
+        self.endpoints.forgive();
     }
 
     /// Asks for a sign of life, in a packet that is large: the path may be new to the server.

@@ -69,7 +69,8 @@ pub(super) struct Session {
 impl Session {
     /// Begins when Welcome has come. The lanes of the first flight go on as lanes of the session.
     pub(super) fn new(opening: Opening, established: Established, now: Instant) -> Self {
-        let Established { connection, control, frames, welcome, mut tasks, lanes: mut flight } = established;
+        let Established { connection, control, frames, welcome, mut tasks, lanes: mut flight, .. } =
+            established;
         let Opening { inputs, sender, lanes, .. } = opening;
         let (outgoing, written) = mpsc::channel(limits::CONTROL_FRAMES_MAX);
         let adopt = |(id, early)| Some((id, SendLane::adopted(early, flight.remove(&id)?, now)));

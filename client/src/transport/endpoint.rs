@@ -1,11 +1,12 @@
 //! Local sockets: one per address family, opened when first needed and kept, on the wildcard address, so
 //! that a change of network is followed; and what is remembered of the paths to servers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use fulmar_protocol::ServerAddress;
 use parking_lot::Mutex;
 use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{ClientConfig, Connecting, Connection, Endpoint, TransportConfig, VarInt};
@@ -31,6 +32,11 @@ struct Paths {
     /// The address of the last session.
     last: Option<SocketAddr>,
     round_trips: BTreeMap<SocketAddr, Duration>,
+    /// Addresses that are tried after all others: their servers took a connection and gave no session, or asked to be
+    /// left.
+    put_last: BTreeSet<SocketAddr>,
+    /// What a server named when it asked to be left; tried before what is configured.
+    named: Vec<ServerAddress>,
 }
 
 #[derive(Default)]
@@ -81,6 +87,54 @@ impl Endpoints {
         }
         paths.round_trips.insert(address, round_trip);
         paths.last = Some(address);
+    }
+
+    /// A session was opened: its address is as good as any again.
+    pub(crate) fn opened(&self, connection: &Connection) {
+        self.remember(connection);
+        self.paths.lock().put_last.remove(&connection.remote_address());
+    }
+
+    /// The server at this address asks to be left, and names others.
+    pub(crate) fn leave(&self, address: SocketAddr, named: Vec<ServerAddress>) {
+        {
+            let mut paths = self.paths.lock();
+            // What is named anew is good again, for all that is known.
+            for server in &named {
+                if let Ok(host) = server.host().parse() {
+                    paths.put_last.remove(&SocketAddr::new(host, server.port()));
+                }
+            }
+            paths.named = named;
+        }
+        self.put_last(address);
+    }
+
+    /// Tries this address after all others from now on, until there was a session with it.
+    pub(crate) fn put_last(&self, address: SocketAddr) {
+        let mut paths = self.paths.lock();
+        if paths.put_last.len() >= limits::PATHS_MAX {
+            paths.put_last.pop_first();
+        }
+        paths.put_last.insert(address);
+    }
+
+    /// Forgets which addresses are to be tried last: on another network things may be otherwise.
+    pub(crate) fn forgive(&self) {
+        self.paths.lock().put_last.clear();
+    }
+
+    /// Whether the address is to be tried after all others.
+    pub(crate) fn is_put_last(&self, address: SocketAddr) -> bool {
+        self.paths.lock().put_last.contains(&address)
+    }
+
+    /// The servers to be tried: those that a server named, then the configured ones.
+    pub(crate) fn servers(&self, configured: &[ServerAddress]) -> Vec<ServerAddress> {
+        let mut servers = self.paths.lock().named.clone();
+        let further: Vec<_> = configured.iter().filter(|server| !servers.contains(server)).cloned().collect();
+        servers.extend(further);
+        servers
     }
 
     /// The address of the last session.

@@ -190,6 +190,7 @@ async fn go_away_is_obeyed() {
         message: "draining".into(),
         retry_after_min: Duration::from_millis(100),
         retry_after_max: Duration::from_millis(200),
+        addresses: Vec::new(),
     };
     let told = tokio::time::Instant::now();
     peer.control(&Frame::GoAway(go_away)).await;
@@ -207,7 +208,12 @@ async fn after_go_away_nothing_new_is_begun_and_what_waits_is_finished() {
     let mut lane = peer.send_lane().await;
     let send = lane.next().await;
     let wait = Duration::from_secs(5);
-    let go_away = GoAway { message: "draining".into(), retry_after_min: wait, retry_after_max: wait };
+    let go_away = GoAway {
+        message: "draining".into(),
+        retry_after_min: wait,
+        retry_after_max: wait,
+        addresses: Vec::new(),
+    };
     peer.control(&Frame::GoAway(go_away)).await;
     peer.pong(&client).await;
     let carol = client.direct(&user("carol")).unwrap();

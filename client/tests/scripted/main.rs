@@ -2,6 +2,7 @@
 //! choosing.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+mod addresses;
 mod background;
 mod confirming;
 mod connecting;

@@ -142,7 +142,12 @@ async fn a_change_of_network_cuts_a_wait_short() {
     let server = Server::start();
     let (client, mut events, mut peer) = server.connected().await;
     let wait = Duration::from_secs(120);
-    let go_away = GoAway { message: "draining".into(), retry_after_min: wait, retry_after_max: wait };
+    let go_away = GoAway {
+        message: "draining".into(),
+        retry_after_min: wait,
+        retry_after_max: wait,
+        addresses: Vec::new(),
+    };
     peer.control(&Frame::GoAway(go_away)).await;
     fulmar_transport::close(&peer.connection, quinn::VarInt::from_u32(ErrorCode::GoingAway.code()), b"");
     next_event(&mut events, "offline", |event| {

@@ -41,6 +41,7 @@ pub struct Device {
     prepare: fn(ClientBuilder) -> ClientBuilder,
     tune: fn(&mut TransportConfig),
     jitter: bool,
+    servers: Vec<String>,
     state: Mutex<DeviceState>,
 }
 
@@ -76,6 +77,7 @@ impl Device {
             prepare: |builder| builder,
             tune: |_| {},
             jitter: true,
+            servers: vec![format!("{SERVER_ADDRESS}:{SERVER_PORT}")],
             state: Mutex::new(state),
         }
     }
@@ -98,6 +100,13 @@ impl Device {
     #[must_use]
     pub fn with_transport(mut self, tune: fn(&mut TransportConfig)) -> Self {
         self.tune = tune;
+        self
+    }
+
+    /// Other servers than the world's one, in the order in which they are tried.
+    #[must_use]
+    pub fn with_servers(mut self, servers: Vec<String>) -> Self {
+        self.servers = servers;
         self
     }
 
@@ -141,7 +150,7 @@ impl Device {
         let environment = if self.jitter { environment } else { environment.without_jitter() };
         let user = self.user.clone();
         let builder = Client::builder()
-            .server(format!("{SERVER_ADDRESS}:{SERVER_PORT}"))
+            .servers(self.servers.clone())
             .trust_ca_pem(WorldCredentials::get().authority())
             .token_source(move || {
                 let now: TimestampMs = BEGINNING.plus(origin.elapsed());

@@ -8,7 +8,9 @@
     missing_docs
 )]
 
+mod addresses;
 mod closing;
+mod cluster;
 mod command;
 mod confirming;
 mod determinism;

@@ -3,6 +3,7 @@
 mod content_type;
 mod explanation;
 mod reaction;
+mod server_address;
 mod software_name;
 mod title;
 mod token;
@@ -10,6 +11,7 @@ mod token;
 pub use content_type::ContentType;
 pub use explanation::Explanation;
 pub use reaction::Reaction;
+pub use server_address::ServerAddress;
 pub use software_name::SoftwareName;
 pub use title::Title;
 pub use token::Token;
@@ -34,6 +36,9 @@ pub enum TextInvalid {
     /// It is not a media type: `type/subtype` in ASCII.
     #[error("is not a media type")]
     NotMediaType,
+    /// It does not say where a server is.
+    #[error("is not HOST:PORT")]
+    NotServerAddress,
 }
 
 /// Checks length and characters.

@@ -214,6 +214,8 @@ fn limits_in_code() -> Vec<(&'static str, u64)> {
         ("content_type_bytes_max", limits::CONTENT_TYPE_BYTES_MAX),
         ("reaction_bytes_max", limits::REACTION_BYTES_MAX),
         ("title_bytes_max", limits::TITLE_BYTES_MAX),
+        ("server_address_bytes_max", limits::SERVER_ADDRESS_BYTES_MAX),
+        ("go_away_addresses_max", limits::GO_AWAY_ADDRESSES_MAX),
         ("users_per_change_max", limits::USERS_PER_CHANGE_MAX),
         ("unanswered_sends_max", limits::UNANSWERED_SENDS_MAX),
         ("confirm_conversations_max", limits::CONFIRM_CONVERSATIONS_MAX),

@@ -57,6 +57,15 @@ fn millis() -> impl Strategy<Value = Duration> {
     any::<u32>().prop_map(|millis| Duration::from_millis(u64::from(millis)))
 }
 
+fn server_address() -> impl Strategy<Value = ServerAddress> {
+    let host = prop_oneof![
+        "[a-z0-9_.-]{1,40}".boxed(),
+        any::<std::net::Ipv4Addr>().prop_map(|address| address.to_string()).boxed(),
+        any::<std::net::Ipv6Addr>().prop_map(|address| format!("[{address}]")).boxed(),
+    ];
+    (host, 1_u16..).prop_map(|(host, port)| ServerAddress::parse(&format!("{host}:{port}")).unwrap())
+}
+
 fn wait() -> impl Strategy<Value = Option<Duration>> {
     option::of((1_u64..1 << 40).prop_map(Duration::from_millis))
 }
@@ -171,11 +180,14 @@ fn control_of_the_server() -> impl Strategy<Value = Frame> {
         problem.prop_map(|(code, message, conversation_id, batch, retry_after)| {
             Frame::Problem(Problem { code, message, conversation_id, batch, retry_after })
         }),
-        (explanation(), millis(), millis()).prop_map(|(message, one, other)| Frame::GoAway(GoAway {
-            message,
-            retry_after_min: one.min(other),
-            retry_after_max: one.max(other),
-        })),
+        (explanation(), millis(), millis(), vec(server_address(), 0..=8)).prop_map(
+            |(message, one, other, addresses)| Frame::GoAway(GoAway {
+                message,
+                retry_after_min: one.min(other),
+                retry_after_max: one.max(other),
+                addresses,
+            })
+        ),
         number().prop_map(|nonce| Frame::Pong(Pong { nonce })),
     ]
 }

@@ -89,7 +89,8 @@ impl Hub {
         let tag = DeviceTag::of(&device);
         let metrics = Arc::clone(&self.metrics);
         let mut users = self.users.write();
-        let identity = SessionIdentity { number, user: user.clone(), device, tag, client, connected_at, node };
+        let identity =
+            SessionIdentity { number, user: user.clone(), device, tag, client, connected_at, node };
         let session = Arc::new(SessionHandle::new(identity, connection, blocked, expires_at, metrics));
         let own = users.get_mut(&user);
         let older = own.and_then(|own| own.iter_mut().find(|older| older.identity.device == device));

@@ -95,13 +95,13 @@ impl Record {
 }
 
 fn best<I: Iterator<Item = PresenceState>>(states: impl Fn() -> I) -> PresenceState {
-        if states().any(|state| state == PresenceState::Online) {
-            PresenceState::Online
-        } else if states().any(|state| state == PresenceState::Away) {
-            PresenceState::Away
-        } else {
-            PresenceState::Offline
-        }
+    if states().any(|state| state == PresenceState::Online) {
+        PresenceState::Online
+    } else if states().any(|state| state == PresenceState::Away) {
+        PresenceState::Away
+    } else {
+        PresenceState::Offline
+    }
 }
 
 #[derive(Default)]
@@ -271,7 +271,9 @@ impl Presence {
         last_seen: Option<TimestampMs>,
     ) {
         let mut all = self.state.lock();
-        let Some(record) = all.users.get_mut(user).filter(|record| !record.watchers.is_empty()) else { return };
+        let Some(record) = all.users.get_mut(user).filter(|record| !record.watchers.is_empty()) else {
+            return;
+        };
         record.elsewhere.insert(node, (state, last_seen));
         all.publish(user, self);
     }

@@ -132,7 +132,8 @@ impl Log {
         let (snapshot, id) = (self.store.snapshot(), &conversation.id);
         let head_key = Key::head(id);
         let (head, entries) =
-            try_join(snapshot.get(&head_key).err_into(), read_entries(&snapshot, id, from, last, limit)).await?;
+            try_join(snapshot.get(&head_key).err_into(), read_entries(&snapshot, id, from, last, limit))
+                .await?;
         // The head that these belong to: what a lane may send of them is judged by a membership not older.
         if let Some(head) = head {
             conversation.know(&Head::decode(&head)?);

@@ -15,8 +15,8 @@ mod telling;
 use std::fmt;
 use std::net::SocketAddr;
 
-pub use certificates::{ClusterAuthority, ClusterCertificate, ClusterCertificateError};
 pub(crate) use crate::rows::NodeNumber;
+pub use certificates::{ClusterAuthority, ClusterCertificate, ClusterCertificateError};
 pub(crate) use node::{JoinError, Node, NodeOptions};
 
 /// SHA-256 of a certificate, as DER.

@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use fulmar_protocol::{ConversationId, ErrorCode, SessionNumber};
+use fulmar_protocol::{ConversationId, ErrorCode, ServerAddress, SessionNumber};
 use parking_lot::Mutex;
 use tokio::{
     sync::{Semaphore, mpsc, oneshot},
@@ -31,11 +31,12 @@ use super::{
 };
 use crate::{
     clock::{Clock, Rng},
-    fanout::Hub,
+    fanout::{Hub, Neighbours},
     limits::{HELD_SWEEP_EVERY, LEASE_OWN_MAX, LEASE_RENEW_EVERY, LOOKUPS_MAX, READINGS_UNTIL_DEAD},
     log::{Log, LogError},
     metrics::Metrics,
     rows::{Held, NodeRow},
+    session::Alternatives,
     store::Store,
 };
 
@@ -55,6 +56,8 @@ pub(crate) struct NodeOptions {
     pub(crate) address: SocketAddr,
     pub(crate) client_addresses: Vec<String>,
     pub(crate) server_id: u32,
+    /// Where to say where clients may go instead of here.
+    pub(crate) alternatives: Alternatives,
 }
 
 /// Why a node did not start.
@@ -80,6 +83,7 @@ pub(crate) struct Node {
     pub(super) metrics: Arc<Metrics>,
     clock: Clock,
     pub(super) rng: Rng,
+    alternatives: Alternatives,
     /// The number in force; 0 while there is no lease.
     number: AtomicU64,
     clock_is_wrong: AtomicBool,
@@ -87,7 +91,7 @@ pub(crate) struct Node {
     pub(super) unreachable: Mutex<BTreeSet<NodeNumber>>,
     /// Nodes for which something was dropped: they are told to look.
     owed: Mutex<BTreeSet<NodeNumber>>,
-    /// Where clients may go instead, newest reading.
+    /// The other nodes that live.
     peers: Mutex<BTreeMap<NodeNumber, NodeRow>>,
     pub(super) lookups: Arc<Semaphore>,
     /// Large conversations that this node's row is in the store for. Held while rows are written.
@@ -123,6 +127,7 @@ impl Node {
             metrics: options.metrics,
             clock: options.clock,
             rng: options.rng,
+            alternatives: options.alternatives,
             number: AtomicU64::new(0),
             clock_is_wrong: AtomicBool::new(false),
             unreachable: Mutex::default(),
@@ -136,6 +141,7 @@ impl Node {
         });
         let log = log(&node);
         let _ = node.log.set(Arc::downgrade(&log));
+        node.hub.presence.set_neighbours(Weak::clone(&node.me) as Weak<dyn Neighbours>);
         node.join().await?;
         node.spawn(Self::keep_lease);
         node.spawn(Self::sweep_held);
@@ -184,11 +190,6 @@ impl Node {
         is_sent
     }
 
-    /// Where clients may go instead of here.
-    pub(crate) fn alternatives(&self) -> Vec<String> {
-        self.peers.lock().values().flat_map(|row| row.client_addresses.iter().cloned()).collect()
-    }
-
     /// Gives up the lease and all that is held, once no session is left.
     pub(crate) async fn leave(&self) {
         let Some(number) = self.number() else { return };
@@ -197,6 +198,7 @@ impl Node {
             tracing::warn!(%error, "the node's rows were not cleared; the others will");
         }
         self.stop();
+        self.links.closed().await;
     }
 
     async fn join(&self) -> Result<(), JoinError> {
@@ -299,7 +301,9 @@ impl Node {
         };
         let others: BTreeMap<_, _> = nodes.into_iter().filter(|(number, _)| *number != own).collect();
         let reading = observed.read(others.iter().map(|(number, row)| (*number, row)), self.clock.now());
-        if reading.own_clock_is_wrong != self.clock_is_wrong.swap(reading.own_clock_is_wrong, Ordering::AcqRel) {
+        if reading.own_clock_is_wrong
+            != self.clock_is_wrong.swap(reading.own_clock_is_wrong, Ordering::AcqRel)
+        {
             if reading.own_clock_is_wrong {
                 tracing::error!(others = ?reading.other_clocks, "this node's clock is wrong: it appends nothing");
             } else {
@@ -324,6 +328,8 @@ impl Node {
         let known: BTreeSet<NodeNumber> = peers.keys().copied().collect();
         let now: BTreeSet<NodeNumber> = live.keys().copied().collect();
         *peers = live;
+        let addresses = peers.values().flat_map(|row| &row.client_addresses);
+        self.alternatives.set(addresses.filter_map(|address| ServerAddress::parse(address).ok()).collect());
         if known == now {
             return;
         }

@@ -24,11 +24,8 @@ impl Node {
     /// later is a duplicate, and removed.
     pub(crate) async fn end_older(&self, user: &UserId, device: DeviceId, older: &[SessionKey]) {
         let own = self.number();
-        let nodes: BTreeMap<NodeNumber, ()> = older
-            .iter()
-            .map(|session| (session.node, ()))
-            .filter(|(node, ())| Some(*node) != own)
-            .collect();
+        let nodes: BTreeMap<NodeNumber, ()> =
+            older.iter().map(|session| (session.node, ())).filter(|(node, ())| Some(*node) != own).collect();
         let mut waits = Vec::new();
         for node in nodes.into_keys() {
             let token = EndToken::new(self.rng.number());

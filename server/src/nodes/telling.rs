@@ -14,7 +14,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::{
     Node, NodeNumber,
-    message::{EntryRun, EndToken, Hint, HintNews, HintTo, Message},
+    message::{EndToken, EntryRun, Hint, HintNews, HintTo, Message},
 };
 use crate::{
     fanout::Neighbours,
@@ -88,7 +88,9 @@ impl Node {
         }
         if to_interested {
             for (key, _) in snapshot.range(Key::interests(&conversation), NODES_MAX, false).await? {
-                let Some(node) = node_at_end(&key).filter(|node| self.number() != Some(*node)) else { continue };
+                let Some(node) = node_at_end(&key).filter(|node| self.number() != Some(*node)) else {
+                    continue;
+                };
                 let to = HintTo::AllInterested;
                 self.send(node, Message::Hint(Hint { conversation, news: news.clone(), to }));
             }
@@ -155,11 +157,8 @@ impl Node {
 /// The nodes that the user has sessions on.
 async fn nodes_of(snapshot: &Snapshot, user: &UserId) -> Result<Vec<NodeNumber>, LogError> {
     let rows = snapshot.range(Key::sessions(user), SESSIONS_PER_LOOKUP_MAX, false).await?;
-    let mut nodes: Vec<_> = rows
-        .iter()
-        .filter_map(|(key, _)| SessionKey::at_end(key))
-        .map(|session| session.node)
-        .collect();
+    let mut nodes: Vec<_> =
+        rows.iter().filter_map(|(key, _)| SessionKey::at_end(key)).map(|session| session.node).collect();
     nodes.sort_unstable();
     nodes.dedup();
     Ok(nodes)

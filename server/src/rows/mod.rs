@@ -19,8 +19,8 @@ mod ticket;
 mod value;
 
 pub(crate) use head::Head;
-pub(crate) use inbox::InboxRow;
 pub(crate) use held::{Held, SessionKey, hold, release};
+pub(crate) use inbox::InboxRow;
 pub(crate) use key::{Key, conversation_at_end, device_at_end, node_at_end, ticket_of, user_at_end};
 pub(crate) use mark::{ReadMarkRow, decode_seq, encode_seq};
 pub(crate) use member::Member;

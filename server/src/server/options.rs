@@ -35,6 +35,8 @@ pub struct ServerOptions {
     pub clock: Clock,
     /// Randomness.
     pub rng: Rng,
+    /// The cluster that it is a node of, if it is. All nodes work on one store.
+    pub cluster: Option<ClusterOptions>,
     /// A fault for the store to commit.
     #[cfg(feature = "fault-injection")]
     pub store_fault: Option<crate::StoreFault>,
@@ -56,6 +58,7 @@ impl ServerOptions {
             credentials,
             clock,
             rng,
+            cluster: None,
             #[cfg(feature = "fault-injection")]
             store_fault: None,
             #[cfg(feature = "fault-injection")]
@@ -64,6 +67,25 @@ impl ServerOptions {
             simulation: None,
         }
     }
+}
+
+/// What makes a server a node of a cluster.
+#[derive(Clone, Debug)]
+pub struct ClusterOptions {
+    /// Where it listens for other nodes, UDP.
+    pub listen: SocketAddr,
+    /// Where other nodes reach it.
+    pub advertise: SocketAddr,
+    /// The certificate of the cluster's authority, PEM.
+    pub authority: PathBuf,
+    /// The node's certificate, PEM.
+    pub certificate: PathBuf,
+    /// Its private key, PEM.
+    pub key: PathBuf,
+    /// Where clients reach it, `host:port`: what other nodes tell theirs when they drain.
+    pub client_addresses: Vec<String>,
+    /// What connection ids name it by; 0: nothing does.
+    pub server_id: u32,
 }
 
 impl ServerOptions {
@@ -80,8 +102,17 @@ impl ServerOptions {
 
 #[cfg(not(feature = "simulation"))]
 impl ServerOptions {
-    fn time_of_certificates(&self) -> Arc<dyn TimeProvider> {
+    pub(super) fn time_of_certificates(&self) -> Arc<dyn TimeProvider> {
         Arc::new(DefaultTimeProvider)
+    }
+
+    /// Where other nodes come, and what links draw from.
+    #[expect(clippy::unused_self, reason = "a simulation has its own")]
+    pub(super) fn node_socket(
+        &self,
+        cluster: &ClusterOptions,
+    ) -> std::io::Result<(Arc<dyn AsyncUdpSocket>, Option<[u8; 32]>)> {
+        Ok((bind_udp(cluster.listen)?, None))
     }
 
     pub(super) fn socket(
@@ -100,7 +131,18 @@ impl ServerOptions {
 
 #[cfg(feature = "simulation")]
 impl ServerOptions {
-    fn time_of_certificates(&self) -> Arc<dyn TimeProvider> {
+    /// Where other nodes come, and what links draw from.
+    pub(super) fn node_socket(
+        &self,
+        cluster: &ClusterOptions,
+    ) -> std::io::Result<(Arc<dyn AsyncUdpSocket>, Option<[u8; 32]>)> {
+        match self.simulation.as_ref().and_then(|it| Some((Arc::clone(it.node_socket.as_ref()?), it.seed))) {
+            Some((socket, seed)) => Ok((socket, Some(seed))),
+            None => Ok((bind_udp(cluster.listen)?, None)),
+        }
+    }
+
+    pub(super) fn time_of_certificates(&self) -> Arc<dyn TimeProvider> {
         let simulated = self.simulation.as_ref().map(|simulation| Arc::clone(&simulation.time));
         simulated.unwrap_or_else(|| Arc::new(DefaultTimeProvider))
     }

@@ -53,7 +53,10 @@ impl Session {
         let (id, own) = (update.conversation_id, &self.handle.identity.user);
         match self.shared.log.roster(id).await {
             Ok(Some(roster)) => {
-                let shown = self.shared.hub.show_typing(id, &roster, own, update.typing, |user| self.handle.blocks(user));
+                let shown = self
+                    .shared
+                    .hub
+                    .show_typing(id, &roster, own, update.typing, |user| self.handle.blocks(user));
                 if let (true, Some(node)) = (shown, &self.shared.node) {
                     node.typing(id, own, update.typing);
                 }

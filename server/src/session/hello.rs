@@ -11,8 +11,8 @@ use std::{
 
 use bytes::BytesMut;
 use fulmar_protocol::{
-    ErrorCode, Frame, Generation, Hello, PresenceState, Rate, SessionNumber, SoftwareName, TokenBucket, Welcome,
-    encode_grease_frame, limits,
+    ErrorCode, Frame, Generation, Hello, PresenceState, Rate, SessionNumber, SoftwareName, TokenBucket,
+    Welcome, encode_grease_frame, limits,
 };
 use futures_util::FutureExt as _;
 use quinn::Connection;
@@ -124,19 +124,17 @@ async fn register_here(
     if registration.revoked_before.is_some_and(|before| identity.issued_at <= before) {
         return Err(ErrorCode::TokenRevoked);
     }
-    let registered = shared
-        .hub
-        .register(Newcomer {
-            user: identity.user.clone(),
-            device: hello.device_id,
-            connection: connection.clone(),
-            client: hello.client.clone(),
-            connected_at: shared.log.now(),
-            expires_at: identity.expires_at,
-            blocked: registration.blocked.iter().cloned().collect(),
-            number,
-            node,
-        });
+    let registered = shared.hub.register(Newcomer {
+        user: identity.user.clone(),
+        device: hello.device_id,
+        connection: connection.clone(),
+        client: hello.client.clone(),
+        connected_at: shared.log.now(),
+        expires_at: identity.expires_at,
+        blocked: registration.blocked.iter().cloned().collect(),
+        number,
+        node,
+    });
     let Registered { session: handle, older } = registered.map_err(|error| match error {
         RegisterError::TooManySessions => ErrorCode::TooManySessions,
         // Its client asks again where it is still wanted.

@@ -285,7 +285,11 @@ impl Running {
                     }
                     entries.truncate(self.read_ahead.take(entries.iter().map(|entry| entry.frame.len())));
                     let identity = &self.lane.session.identity;
-                    self.lane.shared.log.faults().swap(&mut entries, |entry| entry.device_tag == identity.tag);
+                    self.lane
+                        .shared
+                        .log
+                        .faults()
+                        .swap(&mut entries, |entry| entry.device_tag == identity.tag);
                     // The entries may be newer than the membership: whoever was removed by one of these
                     // gets no further.
                     self.refresh_membership().await?;

@@ -8,6 +8,7 @@
 //! Bounds: streams by QUIC's limits, lanes by `lanes_max`, sends by permits for their bytes, control frames
 //! by being answered one after another before the next is read.
 
+mod alternatives;
 mod backlog;
 mod control;
 mod datagrams;
@@ -38,7 +39,10 @@ use crate::{
     auth::Authenticator,
     clock::Rng,
     fanout::{Hub, SessionHandle},
-    limits::{BACKLOG_LANES_MAX, BEHIND_PER_SESSION_MAX, Limits, LOST_HINTS_LOOK_SPREAD, UNANSWERED_BYTES_PER_SESSION_MAX},
+    limits::{
+        BACKLOG_LANES_MAX, BEHIND_PER_SESSION_MAX, LOST_HINTS_LOOK_SPREAD, Limits,
+        UNANSWERED_BYTES_PER_SESSION_MAX,
+    },
     log::{Behind, Log, LogError, Missed, Sender},
     metrics::Metrics,
     nodes::Node,
@@ -49,6 +53,7 @@ use crate::{
     },
 };
 
+pub(crate) use alternatives::Alternatives;
 pub(crate) use hello::accept;
 pub(crate) use opening::Opening;
 
@@ -65,6 +70,8 @@ pub(crate) struct Shared {
     pub(crate) rates: crate::rates::Rates,
     /// In a cluster: this node among the others.
     pub(crate) node: Option<Arc<Node>>,
+    /// Where clients may go when it does.
+    pub(crate) alternatives: Alternatives,
     /// Set when the server drains.
     pub(crate) draining: tokio_util::sync::CancellationToken,
 }
@@ -254,11 +261,11 @@ impl Session {
         let (user, device) = (&identity.user, &identity.device);
         let log = &self.shared.log;
         let failed = |error| self.failed("reading the inbox", &error);
-        let mut missed =
-            log.behind(state, user, device, BEHIND_PER_SESSION_MAX).await.map_err(failed)?;
+        let mut missed = log.behind(state, user, device, BEHIND_PER_SESSION_MAX).await.map_err(failed)?;
         if self.shared.take_interest(&self.handle, &missed.large).await.map_err(failed)? {
             // What was appended to those before this moment was told to nobody here.
-            missed = log.behind(&log.snapshot(), user, device, BEHIND_PER_SESSION_MAX).await.map_err(failed)?;
+            missed =
+                log.behind(&log.snapshot(), user, device, BEHIND_PER_SESSION_MAX).await.map_err(failed)?;
         }
         let Missed { behind, more, .. } = missed;
         let waiting = |behind: Behind| Waiting {
@@ -306,12 +313,13 @@ impl Session {
         }
     }
 
-    /// Tells the client to come back later, and ends once what is in flight is answered.
+    /// Tells the client to come back later, or where else to go, and ends once what is in flight is answered.
     async fn go_away(&mut self) -> Result<(), End> {
         let frame = Frame::GoAway(GoAway {
             message: Explanation::new("the server is stopping"),
             retry_after_min: Duration::from_millis(200),
             retry_after_max: Duration::from_secs(5),
+            addresses: self.shared.alternatives.for_one(&self.shared.rng),
         });
         self.write_control(&frame).await?;
         // Sends in flight are answered: their permits come back.

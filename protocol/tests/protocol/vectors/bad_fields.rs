@@ -75,6 +75,21 @@ fn session() -> Vec<BadFields> {
             "the longest wait is below the shortest",
             json!({"retry_after_ms_min": 2, "retry_after_ms_max": 1}),
         ),
+        (
+            "GoAway",
+            "go_away_too_many_addresses",
+            "nine addresses",
+            json!({"addresses": vec!["localhost:1"; 9]}),
+        ),
+        ("GoAway", "go_away_no_port", "an address without a port", json!({"addresses": ["localhost"]})),
+        ("GoAway", "go_away_port_0", "an address with port 0", json!({"addresses": ["localhost:0"]})),
+        ("GoAway", "go_away_space", "an address with a space in it", json!({"addresses": ["local host:1"]})),
+        (
+            "GoAway",
+            "go_away_long_address",
+            "an address of 256 bytes",
+            json!({"addresses": [format!("{}:1", "a".repeat(254))]}),
+        ),
     ]
 }
 

@@ -138,6 +138,18 @@ fn control() -> Vec<(&'static str, Frame)> {
                 message: Explanation::new("the server is stopping"),
                 retry_after_min: Duration::from_millis(500),
                 retry_after_max: Duration::from_secs(10),
+                addresses: Vec::new(),
+            }),
+        ),
+        (
+            "go_away_elsewhere",
+            Frame::GoAway(GoAway {
+                message: Explanation::default(),
+                retry_after_min: Duration::from_millis(200),
+                retry_after_max: Duration::from_secs(5),
+                addresses: ["two.example.org:4433", "203.0.113.3:4433", "[2001:db8::4]:4433"]
+                    .map(|address| ServerAddress::parse(address).unwrap())
+                    .to_vec(),
             }),
         ),
     ]
