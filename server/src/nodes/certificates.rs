@@ -4,6 +4,9 @@
 //! certificate's fingerprint, in the node's row; so no address is in it, and a certificate may be made before it is
 //! known where its node will run.
 //!
+//! Keys are Ed25519, whose signatures all have one length, and so have the numbers of certificates: in a simulation
+//! packets have the same lengths in every run.
+//!
 //! Absent: names other than [`NODE_NAME`], files (who calls decides where they are), and revocation.
 
 use std::sync::Arc;
@@ -12,7 +15,7 @@ use std::time::Duration;
 use fulmar_protocol::TimestampMs;
 use rcgen::{
     BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
-    PKCS_ECDSA_P256_SHA256, SanType,
+    PKCS_ED25519, SanType, SerialNumber,
 };
 use rustls::RootCertStore;
 use rustls::client::WebPkiServerVerifier;
@@ -81,8 +84,10 @@ impl ClusterAuthority {
     /// # Errors
     /// When the system has no randomness to give.
     pub fn create(now: TimestampMs) -> Result<ClusterCertificate, ClusterCertificateError> {
-        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
-        let made = authority_params(now).self_signed(&key)?;
+        let key = KeyPair::generate_for(&PKCS_ED25519)?;
+        let mut params = authority_params(now);
+        params.serial_number = Some(serial_number(&key));
+        let made = params.self_signed(&key)?;
         Ok(certificate(&made, &key, now.plus(AUTHORITY_LIFETIME)))
     }
 
@@ -118,13 +123,14 @@ impl ClusterAuthority {
         if !(1..=NAME_BYTES_MAX).contains(&name.len()) || name.starts_with('.') || !name.bytes().all(letter) {
             return Err(ClusterCertificateError::NameInvalid);
         }
-        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
+        let key = KeyPair::generate_for(&PKCS_ED25519)?;
         let mut params = certificate_params(name, now, lifetime);
         params.subject_alt_names = vec![SanType::DnsName(NODE_NAME.try_into()?)];
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages =
             vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         params.use_authority_key_identifier_extension = true;
+        params.serial_number = Some(serial_number(&key));
         let made = params.signed_by(&key, &self.issuer)?;
         let not_after = now.plus(lifetime);
         self.verify(made.der(), now)?;
@@ -154,6 +160,14 @@ fn authority_params(now: TimestampMs) -> CertificateParams {
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params
+}
+
+/// Follows from the key. No leading zeros, which would be left out, and no sign.
+fn serial_number(key: &KeyPair) -> SerialNumber {
+    let digest: [u8; 32] = Sha256::digest(key.public_key_raw()).into();
+    let [first, rest @ ..] = digest;
+    let number: Vec<u8> = std::iter::once(first & 0x3f | 0x40).chain(rest.into_iter().take(15)).collect();
+    SerialNumber::from(number)
 }
 
 fn certificate(made: &rcgen::Certificate, key: &KeyPair, not_after: TimestampMs) -> ClusterCertificate {
@@ -192,7 +206,7 @@ mod tests {
 
     #[test]
     fn an_authority_of_another_make_signs_nothing_that_nodes_would_refuse() {
-        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
+        let key = KeyPair::generate_for(&PKCS_ED25519).unwrap();
         let mut params = certificate_params("Another authority", NOW, DAY);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let made = params.self_signed(&key).unwrap();

@@ -133,8 +133,6 @@ impl Links {
         self.0.0.fingerprint
     }
 
-    /// Where it listens.
-
     /// The node lost its lease and took a new number: all links are closed and made anew.
     pub(crate) fn set_number(&self, number: NodeNumber) {
         self.0.0.set_number(number);

@@ -82,8 +82,9 @@ impl Cluster {
 impl Node {
     pub(super) fn start(options: LinkOptions, versions: Versions) -> Self {
         let (number, metrics) = (options.number, Arc::clone(&options.metrics));
+        let address = options.socket.local_addr().unwrap();
         let (links, events) = Links::start_with(options, versions).unwrap();
-        let address = links.local_address().unwrap();
+
         let peer = Peer { number, address, fingerprint: links.fingerprint() };
         Self { links, events, metrics, peer }
     }

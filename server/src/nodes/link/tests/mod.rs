@@ -4,6 +4,7 @@ mod admission;
 mod cluster;
 mod network;
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -247,6 +248,45 @@ async fn nodes_of_neighbouring_versions_work_together() {
     new.links.send(old.number(), numbered(2));
     assert_eq!(new.heard_from(old.number()).await, 1);
     assert_eq!(old.heard_from(new.number()).await, 2);
+}
+
+/// Two nodes meet, one falls silent and comes back, both talk. What an observer of the network saw.
+fn packets_of_a_run(credentials: [&NodeCredentials; 2]) -> Vec<(Duration, SocketAddr, SocketAddr, usize)> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let began = tokio::time::Instant::now();
+        let network = Network::default();
+        let cluster = Cluster::new(&network);
+        let copy = |of: &NodeCredentials| NodeCredentials {
+            authority: of.authority.clone(),
+            chain: of.chain.clone(),
+            key: of.key.clone_key(),
+        };
+        let mut one = Node::start(cluster.options(1, copy(credentials[0])), Versions::SPOKEN);
+        let other = Node::start(cluster.options(2, copy(credentials[1])), Versions::SPOKEN);
+        one.links.set_peers(vec![other.peer]);
+        sleep(Duration::from_secs(5)).await;
+        other.links.set_peers(vec![one.peer]);
+        assert_eq!(one.event().await, LinkEvent::Up(other.number()));
+        network.cut_off(2);
+        sleep(Duration::from_secs(20)).await;
+        network.restore(2);
+        for number in 0..200 {
+            one.links.send(other.number(), numbered(number));
+        }
+        sleep(Duration::from_secs(20)).await;
+        network.sent().into_iter().map(|(at, from, to, length)| (at - began, from, to, length)).collect()
+    })
+}
+
+#[test]
+fn a_run_can_be_repeated_from_its_seeds() {
+    let cluster = Cluster::new(&Network::default());
+    let (one, other) = (cluster.credentials(), cluster.credentials());
+    let first = packets_of_a_run([&one, &other]);
+    assert!(first.len() > 100, "{}", first.len());
+    assert_eq!(first, packets_of_a_run([&one, &other]));
 }
 
 #[test]

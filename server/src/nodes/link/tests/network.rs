@@ -10,6 +10,7 @@ use std::task::{Context, Poll, Waker};
 use parking_lot::Mutex;
 use quinn::udp::{RecvMeta, Transmit};
 use quinn::{AsyncUdpSocket, UdpPoller};
+use tokio::time::Instant;
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Network(Arc<Mutex<State>>);
@@ -18,7 +19,11 @@ pub(super) struct Network(Arc<Mutex<State>>);
 struct State {
     sockets: BTreeMap<SocketAddr, Inbox>,
     cut_off: BTreeSet<SocketAddr>,
+    sent: Vec<Sent>,
 }
+
+/// A packet, as an observer sees it: when, from where, to where, how long.
+pub(super) type Sent = (Instant, SocketAddr, SocketAddr, usize);
 
 #[derive(Debug, Default)]
 struct Inbox {
@@ -36,6 +41,11 @@ impl Network {
         let before = self.0.lock().sockets.insert(own, Inbox::default());
         assert!(before.is_none(), "port {port} is in use");
         Arc::new(Socket { network: self.clone(), own })
+    }
+
+    /// All packets until now.
+    pub(super) fn sent(&self) -> Vec<Sent> {
+        self.0.lock().sent.clone()
     }
 
     /// From here on nothing reaches the address and nothing leaves it.
@@ -76,6 +86,7 @@ impl AsyncUdpSocket for Socket {
 
     fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
         let mut state = self.network.0.lock();
+        state.sent.push((Instant::now(), self.own, transmit.destination, transmit.contents.len()));
         if [self.own, transmit.destination].iter().any(|end| state.cut_off.contains(end)) {
             return Ok(());
         }
