@@ -2,6 +2,7 @@
 
 mod admin;
 mod auth;
+mod certificate_making;
 mod clock;
 mod config;
 mod development;
@@ -10,6 +11,8 @@ mod fault;
 mod limits;
 mod log;
 mod metrics;
+#[expect(dead_code, unused_imports, reason = "the server that is one of many nodes follows")]
+mod nodes;
 mod operations;
 mod rates;
 mod rows;
@@ -36,17 +39,18 @@ pub use development::{Development, DevelopmentError};
 #[cfg(feature = "fault-injection")]
 pub use fault::ServerFault;
 pub use metrics::{CloseReason, Family, Metrics};
+pub use nodes::{ClusterAuthority, ClusterCertificate, ClusterCertificateError};
 pub use server::{Server, ServerOptions, StartError};
 #[cfg(feature = "simulation")]
-pub use simulation::{Simulation, Tune, simulated_transport};
-#[cfg(feature = "simulation")]
-pub use store::MemoryDisk;
+pub use simulation::{SimulatedStore, Simulation, Tune, simulated_transport};
 #[cfg(feature = "fault-injection")]
 pub use store::StoreFault;
 pub use store::{
-    CompactProgress, Health, KEY_BYTES_MAX, KeyRange, QUEUE_CLOSURES_MAX, RANGE_ROWS_MAX, RunError, Snapshot,
-    Store, StoreCounts, StoreError, StoreOptions, TRANSACTION_BYTES_MAX, TRANSACTION_TIME_MAX, Transaction,
-    VALUE_BYTES_MAX,
+    CompactProgress, Health, KEY_BYTES_MAX, KeyRange, QUEUE_CLOSURES_MAX, RANGE_ROWS_MAX, READ_TIME_MAX,
+    RUN_TIME_MAX, RunError, SNAPSHOT_TIME_MAX, Snapshot, Store, StoreCounts, StoreError, StoreOptions,
+    TRANSACTION_BYTES_MAX, TRANSACTION_TIME_MAX, Transaction, VALUE_BYTES_MAX,
 };
+#[cfg(feature = "simulation")]
+pub use store::{MemoryDisk, SharedHandle, SharedStore, StoreTrouble, StoreTroubleCounts};
 pub use transport::tls::{TlsError, TlsOptions, crypto_provider, quic_server_config};
 pub use watched_files::FileError;

@@ -69,8 +69,52 @@ pub(crate) const TICKET_WRITES_PENDING_MAX: usize = 16_384;
 /// Other nodes that clients may be sent to; further ones are not named.
 pub(crate) const ALTERNATIVES_MAX: usize = 64;
 
+/// How often a node renews its lease, and reads who else is there.
+pub(crate) const LEASE_RENEW_EVERY: Duration = Duration::from_secs(2);
+/// A node that has not renewed its lease for so long serves nobody until it has a new one. Shorter than the others
+/// need to take it for dead.
+pub(crate) const LEASE_OWN_MAX: Duration = Duration::from_secs(7);
+/// Readings, [`LEASE_RENEW_EVERY`] apart, in which a node's row did not change before it is taken for dead.
+pub(crate) const READINGS_UNTIL_DEAD: u32 = 5;
+/// Clocks of nodes may differ by so much. A node whose clock differs by more from most others' appends nothing.
+pub(crate) const CLOCKS_APART_MAX: Duration = Duration::from_secs(2);
+/// Nodes of a cluster; one more does not start.
+pub(crate) const NODES_MAX: usize = 256;
+/// Rows of a dead node that one transaction clears.
+pub(crate) const HELD_ROWS_PER_CLEAR: usize = 500;
+/// How often a node looks for rows of its own that it does not need any more, and clears some.
+pub(crate) const HELD_SWEEP_EVERY: Duration = Duration::from_secs(60);
+/// Sessions of one user that are looked for; beyond it the last ones are told late.
+pub(crate) const SESSIONS_PER_LOOKUP_MAX: usize = 256;
+/// Look-ups of whom to tell that are under way; beyond it hints are lost, and every node looks for them.
+pub(crate) const LOOKUPS_MAX: usize = 1_024;
+/// Users who are looked for at the same time in one look-up.
+pub(crate) const LOOKUP_USERS_AT_ONCE: usize = 64;
+/// Over how much time sessions spread their look for hints, when another node says that it lost some.
+pub(crate) const LOST_HINTS_LOOK_SPREAD: Duration = Duration::from_secs(5);
+/// How long a session waits before it looks again while another node cannot be reached: somewhere between half of
+/// this and this.
+pub(crate) const LOST_HINTS_LOOK_DEGRADED: Duration = Duration::from_secs(30);
+/// Waits for another node to end a session of the same device.
+pub(crate) const END_SESSIONS_WAITS_MAX: usize = 16_384;
+
 /// Connections at a time, for so many sessions. Those on top are there to be told that there are too many
 /// sessions, or to take over a session of their own; beyond them connections are refused without a word.
 pub(crate) const fn connections_max(sessions_max: usize) -> usize {
     sessions_max.saturating_add(sessions_max / 8).saturating_add(64)
 }
+
+/// Bytes of the entries in one hint to another node; later ones are read from the store.
+pub(crate) const HINT_ENTRIES_BYTES_MAX: usize = 16 * 1024;
+/// Users in one hint to another node. One that names more is not sent, and counted; one that came ends the link.
+pub(crate) const HINT_USERS_MAX: usize = 1_024;
+/// Bytes of one message between nodes: a longer one is not sent, and counted; one that came ends the link.
+pub(crate) const NODE_MESSAGE_BYTES_MAX: usize = 192 * 1024;
+/// Messages that wait to be sent to one node; then new ones are dropped, and counted.
+pub(crate) const LINK_QUEUE_MESSAGES_MAX: usize = 8_192;
+/// And their bytes.
+pub(crate) const LINK_QUEUE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Events of all links that wait for whoever takes them; then no link is read until there is room.
+pub(crate) const LINK_EVENTS_MAX: usize = 1_024;
+/// Nodes that one node knows of; those on top, with the highest numbers, get no link.
+pub(crate) const PEERS_MAX: usize = 256;

@@ -10,6 +10,7 @@
 //! fixed.
 
 mod hedge_drop;
+mod node;
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use metrics::{Counter, Gauge, Histogram, Key, KeyName, Label, Level, Metadata, R
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusRecorder};
 
 pub(crate) use hedge_drop::HedgeDrop;
+pub(crate) use node::{LinkRefusal, MessageKind};
 
 /// From a good disk's sync to a user's patience, in seconds.
 const SECONDS: &[f64] = &[
@@ -102,6 +104,11 @@ table! {
         "1 after a write or sync failed: the store then accepts nothing until a restart. Else 0.";
     lost_hints_found: Counter = "fulmar_lost_hints_found_total", Kind::Counter,
         "Conversations of which a session knew less than there was when it looked again, and no hint had told it. Some are hints that were on their way.";
+    nodes: Gauge = "fulmar_nodes", Kind::Gauge, "Other nodes of the cluster that hold a lease.";
+    leases_lost: Counter = "fulmar_leases_lost_total", Kind::Counter,
+        "Times when this node could not renew its lease in time, and ended its sessions.";
+    lookups_dropped: Counter = "fulmar_lookups_dropped_total", Kind::Counter,
+        "Times when nobody looked up whom to tell on other nodes, since too many look-ups were under way: the others looked for themselves.";
     send_lanes: Gauge = "fulmar_send_lanes", Kind::Gauge, "Send lanes that are open.";
     log_lanes: Gauge = "fulmar_log_lanes", Kind::Gauge, "Log lanes that are open.";
     log_lanes_behind: Gauge = "fulmar_log_lanes_behind", Kind::Gauge,
@@ -130,6 +137,18 @@ table! {
         "Connections whose Hello came as early data, before the end of the handshake.";
     certificate_reload_failures: Counter = "fulmar_certificate_reload_failures_total", Kind::Counter,
         "Times when a changed certificate or key could not be taken, and the former stayed in force.";
+    node_links: Gauge = "fulmar_node_links", Kind::Gauge,
+        "Other nodes to which messages get through.";
+    node_links_refused: Family = "fulmar_node_links_refused_total", Kind::Family("cause", LinkRefusal::names),
+        "Links of other nodes that this node refused or ended, by the cause.";
+    node_messages_sent: Counter = "fulmar_node_messages_sent_total", Kind::Counter,
+        "Messages put into the queue of another node.";
+    node_messages_received: Counter = "fulmar_node_messages_received_total", Kind::Counter,
+        "Messages of other nodes that were taken.";
+    node_messages_skipped: Counter = "fulmar_node_messages_skipped_total", Kind::Counter,
+        "Messages of other nodes that say something this version does not know.";
+    node_messages_dropped: Family = "fulmar_node_messages_dropped_total", Kind::Family("kind", MessageKind::names),
+        "Messages that were not sent because the queue of the other node was full, or no such node is known.";
 }
 
 impl Metrics {
@@ -178,6 +197,16 @@ impl Metrics {
     /// Counts a copy that was not sent, or not taken.
     pub(crate) fn hedge_dropped(&self, cause: HedgeDrop) {
         self.hedges_dropped.add(cause.name(), 1);
+    }
+
+    /// Counts a link that was refused, or ended for what came over it.
+    pub(crate) fn node_link_refused(&self, cause: LinkRefusal) {
+        self.node_links_refused.add(cause.name(), 1);
+    }
+
+    /// Counts a message that did not go to another node.
+    pub(crate) fn node_message_dropped(&self, kind: MessageKind) {
+        self.node_messages_dropped.add(kind.name(), 1);
     }
 
     /// The text that Prometheus reads.

@@ -25,6 +25,7 @@ impl AdminApi for Operations {
         let store = match self.store.health() {
             Health::Good => None,
             Health::Failed { reason } => Some(format!("the store takes no writes: {reason}")),
+            Health::Unreachable => Some("the store cannot be reached".to_owned()),
             Health::Closed => Some("the store is closed".to_owned()),
         };
         let stopping = self.stop_accepting.is_cancelled();

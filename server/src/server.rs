@@ -10,6 +10,8 @@ use quinn::{Endpoint, TokioRuntime};
 use tokio::{task::JoinSet, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+#[cfg(feature = "simulation")]
+use crate::simulation::SimulatedStore;
 use crate::{
     admin::{AdminOptions, AdminServer},
     auth::{AuthOptions, Authenticator, KeySetError},
@@ -125,6 +127,7 @@ impl Server {
             metrics,
             epoch,
             alternatives: Alternatives::default(),
+            node: None,
             draining: CancellationToken::new(),
         });
         let (endpoint, address) = bind(&options, tls)?;
@@ -232,7 +235,10 @@ async fn open_store(options: &ServerOptions, metrics: &Arc<Metrics>) -> Result<S
     };
     #[cfg(feature = "simulation")]
     if let Some(simulation) = &options.simulation {
-        return Ok(Store::memory(&simulation.disk, store_options));
+        return Ok(match &simulation.store {
+            SimulatedStore::Own(disk) => Store::memory(disk, store_options),
+            SimulatedStore::Shared(handle) => Store::shared(handle),
+        });
     }
     let path = options.data.join("store");
     let opened = tokio::task::spawn_blocking(move || Store::open(&path, store_options)).await;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use quinn::{AsyncUdpSocket, TransportConfig};
 use rustls::time_provider::TimeProvider;
 
-use crate::store::MemoryDisk;
+use crate::store::{MemoryDisk, SharedHandle};
 use crate::transport::tuning;
 
 /// A last word on how QUIC is set: what a measurement varies.
@@ -31,8 +31,17 @@ pub struct Simulation {
     pub seed: [u8; 32],
     /// The time of day.
     pub time: Arc<dyn TimeProvider>,
-    /// Where its store is.
-    pub disk: MemoryDisk,
+    /// Its store.
+    pub store: SimulatedStore,
     /// What of QUIC's settings is other than in earnest.
     pub transport: Option<Tune>,
+}
+
+/// What a simulated server has for a store.
+#[derive(Clone, Debug)]
+pub enum SimulatedStore {
+    /// A store of its own on this disk.
+    Own(MemoryDisk),
+    /// Its handle on a store that several servers share.
+    Shared(SharedHandle),
 }

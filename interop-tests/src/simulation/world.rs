@@ -9,7 +9,9 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fulmar_server::{Clock, Config, MemoryDisk, Metrics, Rng, Server, ServerOptions, Simulation};
+use fulmar_server::{
+    Clock, Config, MemoryDisk, Metrics, Rng, Server, ServerOptions, SimulatedStore, Simulation,
+};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
@@ -144,7 +146,7 @@ impl World {
             socket: self.inner.host.bind(SERVER_PORT).expect("the server's port"),
             seed: rng.octets(),
             time: Arc::new(HostTime::ahead_by(self.inner.origin, Duration::ZERO)),
-            disk: self.inner.disk.clone(),
+            store: SimulatedStore::Own(self.inner.disk.clone()),
             transport: None,
         });
         (self.inner.prepare)(&mut options);

@@ -3,7 +3,9 @@
 use clap::{Parser, Subcommand};
 
 use crate::failure::Failure;
-use crate::{admin, chat, demo, group, history, inbox, log, mark_read, send, serve, store, tail, token};
+use crate::{
+    admin, chat, cluster, demo, group, history, inbox, log, mark_read, send, serve, store, tail, token,
+};
 
 /// Fulmar: durable, ordered conversations over QUIC. Server, administration and client in one.
 #[derive(Debug, Parser)]
@@ -29,6 +31,7 @@ enum Command {
     Token(token::Arguments),
     Admin(admin::Arguments),
     Store(store::Arguments),
+    Cluster(cluster::Arguments),
     Send(send::Arguments),
     Tail(tail::Arguments),
     History(history::Arguments),
@@ -49,6 +52,7 @@ impl CommandLine {
             Command::Token(arguments) => token::run(&arguments),
             Command::Admin(arguments) => admin::run(&arguments),
             Command::Store(arguments) => store::run(&arguments),
+            Command::Cluster(arguments) => cluster::run(&arguments),
             Command::Send(arguments) => Box::pin(send::run(arguments)).await,
             Command::Tail(arguments) => Box::pin(tail::run(arguments)).await,
             Command::History(arguments) => Box::pin(history::run(arguments)).await,
@@ -94,6 +98,8 @@ mod tests {
             "fulmar admin drain",
             "fulmar store check --data d",
             "fulmar store compact --data d",
+            "fulmar cluster ca --out d --ttl 3650d --force --json",
+            "fulmar cluster cert node-1 --ca d --out e --ttl 90d --force --json",
             "fulmar send --server h:1 --ca c --token t --state s --to bob hello --json",
             "fulmar send --conversation 0100000000000000000000000000000f --stdin --timeout 5s",
             "fulmar tail --with bob --from 1 --count 3 --json",

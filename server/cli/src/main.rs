@@ -12,6 +12,7 @@
 mod admin;
 mod chat;
 mod client_options;
+mod cluster;
 mod command_line;
 mod conversation_options;
 mod demo;

@@ -10,30 +10,23 @@ use std::time::Duration;
 
 use fulmar_protocol::TimestampMs;
 use rcgen::{
-    BasicConstraints, CertificateParams, CidrSubnet, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
-    GeneralSubtree, IsCa, Issuer, KeyPair, KeyUsagePurpose, NameConstraints, PKCS_ECDSA_P256_SHA256,
-    SerialNumber, date_time_ymd,
+    BasicConstraints, CertificateParams, CidrSubnet, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer,
+    KeyUsagePurpose, NameConstraints, PKCS_ECDSA_P256_SHA256, SerialNumber,
 };
 use rustls::RootCertStore;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier as _;
-use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 use super::files::{Readers, read, read_or_make_key, write};
 use super::{DevelopmentError, names};
+use crate::certificate_making::{certificate_params, is_of_key};
 use crate::transport::tls::crypto_provider;
 
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-/// How far back validity begins: a client's clock may be behind.
-const BACKDATED: Duration = DAY;
 const AUTHORITY_LIFETIME: Duration = Duration::from_secs(20 * 365 * 24 * 60 * 60);
 const CERTIFICATE_LIFETIME: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 const RENEWED_BEFORE_ITS_END: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-/// The last moment that is put into a certificate, in the year 9000: later ones do not fit.
-const LATEST: TimestampMs = TimestampMs::new(221_845_000_000_000);
-
 /// Makes the authority and the server certificate where they are missing, broken or about to expire.
 pub(super) fn create_or_renew(folder: &Path, now: TimestampMs) -> Result<(), DevelopmentError> {
     let authority_key = read_or_make_key(&folder.join(names::AUTHORITY_KEY), &PKCS_ECDSA_P256_SHA256)?;
@@ -91,16 +84,9 @@ fn server_params(now: TimestampMs) -> Result<CertificateParams, DevelopmentError
 }
 
 fn params(name: &str, now: TimestampMs, lifetime: Duration) -> CertificateParams {
-    let now = Duration::from_millis(now.min(LATEST).get());
-    let start_of_1970 = date_time_ymd(1970, 1, 1);
-    let mut params = CertificateParams::default();
-    params.distinguished_name = DistinguishedName::new();
-    params.distinguished_name.push(DnType::CommonName, name);
-    params.not_before = start_of_1970 + now.saturating_sub(BACKDATED);
-    params.not_after = start_of_1970 + now + lifetime;
-    // A renewed certificate must not have the number of the one before it.
-    let number = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
-    params.serial_number = Some(SerialNumber::from(number.max(1)));
+    let mut params = certificate_params(name, now, lifetime);
+    // A renewed certificate must not have the number of the one before it, whose key it has.
+    params.serial_number = Some(SerialNumber::from(now.get().max(1)));
     params
 }
 
@@ -108,12 +94,6 @@ fn params(name: &str, now: TimestampMs, lifetime: Duration) -> CertificateParams
 fn read_certificate(path: &Path) -> Result<Option<CertificateDer<'static>>, DevelopmentError> {
     let contents = read(path)?;
     Ok(contents.and_then(|contents| CertificateDer::from_pem_slice(&contents).ok()))
-}
-
-fn is_of_key(certificate: &CertificateDer<'static>, key: &KeyPair) -> bool {
-    let key = PrivateKeyDer::try_from(key.serialize_der()).ok();
-    let key = key.and_then(|key| crypto_provider().key_provider.load_private_key(key).ok());
-    key.is_some_and(|key| CertifiedKey::new(vec![certificate.clone()], key).keys_match().is_ok())
 }
 
 /// Whether a client that trusts the authority alone would take the certificate at that time, by each name.

@@ -9,7 +9,7 @@ mod lane_signal;
 mod presence;
 mod session_handle;
 
-pub(crate) use hub::{Hub, Newcomer, Registered};
+pub(crate) use hub::{Hub, Newcomer, RegisterError, Registered};
 pub(crate) use lane_signal::LaneSignal;
-pub(crate) use presence::Presence;
+pub(crate) use presence::{Neighbours, Presence};
 pub(crate) use session_handle::{SessionHandle, SessionIdentity};

@@ -7,10 +7,13 @@
 //! sends it as a datagram if it may still show it. Sessions renew what they watch, so that a datagram that
 //! was lost is made up for. Records stay while somebody is online or watches; then, at most
 //! `LAST_SEEN_USERS_MAX` of those gone last are kept for their "last seen".
+//!
+//! In a cluster each node asks the others to tell it of the users whom somebody there watches. What they tell counts
+//! like one more device.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, OnceLock, Weak, atomic::Ordering},
 };
 
 use fulmar_protocol::{
@@ -22,9 +25,21 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::SessionHandle;
+use crate::rows::NodeNumber;
+
+/// The other nodes, as presence needs them. Neither call waits.
+pub(crate) trait Neighbours: Send + Sync {
+    /// Asks all of them to tell of a user from now on, or no more.
+    fn watch(&self, user: &UserId, watch: bool);
+
+    /// Tells one of them how a user is.
+    fn show(&self, to: NodeNumber, user: &UserId, state: PresenceState, last_seen: Option<TimestampMs>);
+}
 
 /// Users remembered after they went offline with nobody watching.
 const LAST_SEEN_USERS_MAX: usize = 100_000;
+/// Watches of other nodes; one more is not taken, and its node shows no presence of the user.
+const WATCHES_OF_NODES_MAX: usize = 1_000_000;
 /// Devices remembered that said that they come back; some may have.
 const AWAY_DEVICES_MAX: usize = 100_000;
 
@@ -57,18 +72,35 @@ struct Record {
     /// Users who must not see this one.
     blocked: HashSet<UserId>,
     shown: Option<PresenceState>,
+    /// What other nodes told of the user's devices there.
+    elsewhere: BTreeMap<NodeNumber, (PresenceState, Option<TimestampMs>)>,
+    /// Other nodes that are told of the devices here, and what they were told last.
+    told: BTreeMap<NodeNumber, PresenceState>,
 }
 
 impl Record {
+    /// Of the devices here.
+    fn state_here(&self) -> PresenceState {
+        best(|| self.devices.values().map(|device| device.state))
+    }
+
     fn state(&self) -> PresenceState {
-        let states = || self.devices.values().map(|device| device.state);
-        if states().any(|state| state == PresenceState::Online) {
-            PresenceState::Online
-        } else if states().any(|state| state == PresenceState::Away) {
-            PresenceState::Away
-        } else {
-            PresenceState::Offline
-        }
+        let elsewhere = || self.elsewhere.values().map(|(state, _)| *state);
+        best(|| elsewhere().chain([self.state_here()]))
+    }
+
+    fn last_seen(&self) -> Option<TimestampMs> {
+        self.elsewhere.values().filter_map(|(_, last_seen)| *last_seen).chain(self.last_seen).max()
+    }
+}
+
+fn best<I: Iterator<Item = PresenceState>>(states: impl Fn() -> I) -> PresenceState {
+    if states().any(|state| state == PresenceState::Online) {
+        PresenceState::Online
+    } else if states().any(|state| state == PresenceState::Away) {
+        PresenceState::Away
+    } else {
+        PresenceState::Offline
     }
 }
 
@@ -82,12 +114,14 @@ struct State {
     /// Offline and not watched, the one gone first in front. May hold users who came back.
     gone: VecDeque<UserId>,
     generation: u64,
+    watches_of_nodes: usize,
 }
 
 /// See the module.
 #[derive(Default)]
 pub(crate) struct Presence {
     state: Mutex<State>,
+    neighbours: OnceLock<Weak<dyn Neighbours>>,
 }
 
 impl Presence {
@@ -96,7 +130,7 @@ impl Presence {
     pub(crate) fn set(&self, session: &SessionHandle, state: PresenceState, now: TimestampMs) {
         let mut all = self.state.lock();
         if !session.gone.load(Ordering::Relaxed) {
-            all.set(session, state, now);
+            all.set(session, state, now, self);
         }
     }
 
@@ -104,7 +138,7 @@ impl Presence {
     pub(crate) fn leave_for_good(&self, session: &SessionHandle, now: TimestampMs) {
         let mut all = self.state.lock();
         session.gone.store(true, Ordering::Relaxed);
-        all.set(session, PresenceState::Offline, now);
+        all.set(session, PresenceState::Offline, now, self);
     }
 
     /// The session ended without a goodbye: its device may be back in a moment.
@@ -130,10 +164,10 @@ impl Presence {
         };
         let mut all = self.state.lock();
         session.gone.store(true, Ordering::Relaxed);
-        all.set(session, PresenceState::Away, now);
+        all.set(session, PresenceState::Away, now, self);
         all.away.push_back(Away { leaving, left_at: now });
         if all.away.len() > AWAY_DEVICES_MAX {
-            all.end_oldest_away();
+            all.end_oldest_away(self);
         }
     }
 
@@ -143,10 +177,10 @@ impl Presence {
         let moment = Instant::now();
         let gone: Vec<_> = all.leaving.extract_if(.., |leaving| leaving.at <= moment).collect();
         for Leaving { user, device, session, .. } in gone {
-            all.remove(&user, &device, session, now);
+            all.remove(&user, &device, session, now, self);
         }
         while all.away.front().is_some_and(|away| away.leaving.at <= moment) {
-            all.end_oldest_away();
+            all.end_oldest_away(self);
         }
     }
 
@@ -160,13 +194,21 @@ impl Presence {
         let number = session.identity.number;
         let mut all = self.state.lock();
         for user in before.difference(users) {
-            if let Some(record) = all.users.get_mut(user) {
-                record.watchers.remove(&number);
+            if let Some(record) = all.users.get_mut(user)
+                && record.watchers.remove(&number).is_some()
+                && record.watchers.is_empty()
+            {
+                record.elsewhere.clear();
+                self.with_neighbours(|neighbours| neighbours.watch(user, false));
             }
             all.forget_if_gone(user);
         }
         for user in users.difference(before) {
-            all.users.entry(user.clone()).or_default().watchers.insert(number, Arc::clone(session));
+            let record = all.users.entry(user.clone()).or_default();
+            if record.watchers.is_empty() {
+                self.with_neighbours(|neighbours| neighbours.watch(user, true));
+            }
+            record.watchers.insert(number, Arc::clone(session));
         }
     }
 
@@ -190,6 +232,80 @@ impl Presence {
         }
     }
 
+    /// From now on there are other nodes.
+    pub(crate) fn set_neighbours(&self, neighbours: Weak<dyn Neighbours>) {
+        let _ = self.neighbours.set(neighbours);
+    }
+
+    /// Users whom somebody here watches.
+    pub(crate) fn watched(&self) -> Vec<UserId> {
+        let all = self.state.lock();
+        let watched = all.users.iter().filter(|(_, record)| !record.watchers.is_empty());
+        let mut watched: Vec<_> = watched.map(|(user, _)| user.clone()).collect();
+        watched.sort_unstable();
+        watched
+    }
+
+    /// Another node wants to be told of a user, or no more.
+    pub(crate) fn set_watched_by(&self, node: NodeNumber, user: &UserId, watch: bool) {
+        let mut all = self.state.lock();
+        if watch && all.watches_of_nodes < WATCHES_OF_NODES_MAX {
+            let record = all.users.entry(user.clone()).or_default();
+            let (state, last_seen) = (record.state_here(), record.last_seen);
+            let is_new = record.told.insert(node, state).is_none();
+            all.watches_of_nodes += usize::from(is_new);
+            self.with_neighbours(|neighbours| neighbours.show(node, user, state, last_seen));
+        } else if !watch && let Some(record) = all.users.get_mut(user) {
+            let was = record.told.remove(&node).is_some();
+            all.watches_of_nodes -= usize::from(was);
+            all.forget_if_gone(user);
+        }
+    }
+
+    /// Another node told how a user is there. Without effect if nobody here watches them.
+    pub(crate) fn set_elsewhere(
+        &self,
+        node: NodeNumber,
+        user: &UserId,
+        state: PresenceState,
+        last_seen: Option<TimestampMs>,
+    ) {
+        let mut all = self.state.lock();
+        let Some(record) = all.users.get_mut(user).filter(|record| !record.watchers.is_empty()) else {
+            return;
+        };
+        record.elsewhere.insert(node, (state, last_seen));
+        all.publish(user, self);
+    }
+
+    /// The link to a node is down: it asks again when it is up.
+    pub(crate) fn unwatch_all(&self, node: NodeNumber) {
+        let mut all = self.state.lock();
+        let State { users, watches_of_nodes, .. } = &mut *all;
+        for record in users.values_mut() {
+            *watches_of_nodes -= usize::from(record.told.remove(&node).is_some());
+        }
+    }
+
+    /// A node is dead: nobody is there any more.
+    pub(crate) fn forget_node(&self, node: NodeNumber) {
+        self.unwatch_all(node);
+        let mut all = self.state.lock();
+        let mut there: Vec<_> = all
+            .users
+            .iter_mut()
+            .filter_map(|(user, record)| record.elsewhere.remove(&node).map(|_| user.clone()))
+            .collect();
+        there.sort_unstable();
+        there.iter().for_each(|user| all.publish(user, self));
+    }
+
+    fn with_neighbours(&self, tell: impl FnOnce(&dyn Neighbours)) {
+        if let Some(neighbours) = self.neighbours.get().and_then(Weak::upgrade) {
+            tell(&*neighbours);
+        }
+    }
+
     /// The generation for a datagram that the server makes.
     pub(crate) fn next_generation(&self) -> Generation {
         let mut all = self.state.lock();
@@ -199,10 +315,10 @@ impl Presence {
 }
 
 impl State {
-    fn set(&mut self, session: &SessionHandle, state: PresenceState, now: TimestampMs) {
+    fn set(&mut self, session: &SessionHandle, state: PresenceState, now: TimestampMs, presence: &Presence) {
         let identity = &session.identity;
         if state == PresenceState::Offline {
-            self.remove(&identity.user, &identity.device, identity.number, now);
+            self.remove(&identity.user, &identity.device, identity.number, now, presence);
             return;
         }
         let record = self.users.entry(identity.user.clone()).or_default();
@@ -215,10 +331,17 @@ impl State {
         }
         record.devices.insert(identity.device, Device { session: identity.number, state });
         record.last_seen = Some(now);
-        self.publish(&identity.user);
+        self.publish(&identity.user, presence);
     }
 
-    fn remove(&mut self, user: &UserId, device: &DeviceId, session: SessionNumber, now: TimestampMs) {
+    fn remove(
+        &mut self,
+        user: &UserId,
+        device: &DeviceId,
+        session: SessionNumber,
+        now: TimestampMs,
+        presence: &Presence,
+    ) {
         let Some(record) = self.users.get_mut(user) else { return };
         if record.devices.get(device).is_none_or(|known| known.session != session) {
             return;
@@ -226,23 +349,29 @@ impl State {
         record.devices.remove(device);
         // Another device may have been seen since.
         record.last_seen = record.last_seen.max(Some(now));
-        self.publish(user);
+        self.publish(user, presence);
         self.forget_if_gone(user);
     }
 
-    fn end_oldest_away(&mut self) {
+    fn end_oldest_away(&mut self, presence: &Presence) {
         if let Some(Away { leaving: Leaving { user, device, session, .. }, left_at }) = self.away.pop_front()
         {
-            self.remove(&user, &device, session, left_at);
+            self.remove(&user, &device, session, left_at, presence);
         }
     }
 
-    /// Tells the watchers if the user's state is another than the one told last.
-    fn publish(&mut self, user: &UserId) {
+    /// Tells the watchers, and the nodes that have some, if the user's state is another than the one told last.
+    fn publish(&mut self, user: &UserId, presence: &Presence) {
         let Some(record) = self.users.get_mut(user) else { return };
         let state = record.state();
         if record.shown.replace(state) != Some(state) {
             record.watchers.values().for_each(|watcher| watcher.tell_presence(user));
+        }
+        let (here, last_seen) = (record.state_here(), record.last_seen);
+        for (node, told) in &mut record.told {
+            if std::mem::replace(told, here) != here {
+                presence.with_neighbours(|neighbours| neighbours.show(*node, user, here, last_seen));
+            }
         }
     }
 
@@ -257,13 +386,15 @@ impl State {
             user: user.clone(),
             generation: Generation::new(self.generation),
             state: record.state(),
-            last_seen: record.last_seen,
+            last_seen: record.last_seen(),
             ttl: PRESENCE_TTL,
         }));
     }
 
     fn forget_if_gone(&mut self, user: &UserId) {
-        let gone = |record: &Record| record.devices.is_empty() && record.watchers.is_empty();
+        let gone = |record: &Record| {
+            record.devices.is_empty() && record.watchers.is_empty() && record.told.is_empty()
+        };
         if self.users.get(user).is_some_and(gone) {
             self.gone.push_back(user.clone());
         }

@@ -30,6 +30,7 @@ use crate::{
     },
     log::News,
     metrics::Metrics,
+    rows::{NodeNumber, SessionKey},
 };
 
 /// Who a session is.
@@ -42,6 +43,15 @@ pub(crate) struct SessionIdentity {
     /// What the client calls itself.
     pub(crate) client: SoftwareName,
     pub(crate) connected_at: TimestampMs,
+    /// In a cluster: the node that it was registered on.
+    pub(crate) node: Option<NodeNumber>,
+}
+
+impl SessionIdentity {
+    /// The session's row, in a cluster.
+    pub(crate) fn key(&self) -> Option<SessionKey> {
+        Some(SessionKey { device: self.device, number: self.number, node: self.node? })
+    }
 }
 
 /// How far a conversation was sent to this session, and how far that is confirmed.
@@ -63,6 +73,8 @@ struct State {
     overflowed: bool,
     sent: HashMap<ConversationId, Sent>,
     watched: Arc<BTreeSet<ConversationId>>,
+    /// Large conversations that it hears of.
+    interests: BTreeSet<ConversationId>,
     blocked: Arc<HashSet<UserId>>,
     /// What the client said of itself.
     presence: Option<PresenceState>,
@@ -80,6 +92,7 @@ pub(crate) struct SessionHandle {
     began: Instant,
     state: Mutex<State>,
     wake: Notify,
+    look: Notify,
     ended: CancellationToken,
     end_code: OnceLock<ErrorCode>,
     finished: CancellationToken,
@@ -105,6 +118,7 @@ impl SessionHandle {
             began: Instant::now(),
             state: Mutex::new(state),
             wake: Notify::new(),
+            look: Notify::new(),
             ended: CancellationToken::new(),
             end_code: OnceLock::new(),
             finished: CancellationToken::new(),
@@ -204,6 +218,16 @@ impl SessionHandle {
     /// Waits until there may be news. Cancel safe.
     pub(crate) async fn woken(&self) {
         self.wake.notified().await;
+    }
+
+    /// Has the session look for news that no hint told it of.
+    pub(super) fn ask_to_look(&self) {
+        self.look.notify_one();
+    }
+
+    /// Waits until the session is asked to look. Cancel safe.
+    pub(crate) async fn asked_to_look(&self) {
+        self.look.notified().await;
     }
 
     /// Opens the lane of the next conversation with news, if there is one and the bounds allow it.
@@ -345,6 +369,15 @@ impl SessionHandle {
 
     pub(crate) fn is_watched(&self, conversation: &ConversationId) -> bool {
         self.state.lock().watched.contains(conversation)
+    }
+
+    /// Notes that the session hears of a large conversation from now on. `false`: it does already.
+    pub(crate) fn add_interest(&self, conversation: ConversationId) -> bool {
+        self.state.lock().interests.insert(conversation)
+    }
+
+    pub(super) fn take_interests(&self) -> BTreeSet<ConversationId> {
+        std::mem::take(&mut self.state.lock().interests)
     }
 
     pub(crate) fn blocks(&self, user: &UserId) -> bool {

@@ -21,7 +21,7 @@ use fulmar_protocol::{
     SenderWindow, Seq, TimestampMs, UserId,
 };
 
-use super::{LogError, draft::Draft, entry::StoredEntry, roster::Roster, rules};
+use super::{LogError, News, Notice, draft::Draft, entry::StoredEntry, roster::Roster, rules};
 use crate::{
     fault::Faults,
     limits::Limits,
@@ -102,6 +102,25 @@ pub(crate) struct Appended {
     pub(crate) redacted: Vec<StoredEntry>,
     /// Users who left with this batch: they are told too.
     pub(crate) departed: Vec<UserId>,
+    /// Users who came with it.
+    pub(crate) joined: Vec<UserId>,
+    /// The conversation was large before: its members are not told one by one, but those who come and go are.
+    pub(crate) was_large: bool,
+}
+
+impl Appended {
+    /// What is to be told of it, and to whom.
+    pub(crate) fn notice(&self, conversation: ConversationId) -> Notice<'_> {
+        let members = self.roster.members.keys().filter(|_| !self.was_large);
+        let joined = self.joined.iter().filter(|_| self.was_large);
+        Notice {
+            conversation,
+            news: News::Head,
+            users: members.chain(joined).chain(&self.departed).collect(),
+            to_interested: self.was_large,
+            appended: Some(self),
+        }
+    }
 }
 
 /// Runs one batch. `cached` is a roster that was true at some time; it is used if its version still is.

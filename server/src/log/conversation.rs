@@ -3,7 +3,7 @@
 //!
 //! One append is in flight at a time; what arrives meanwhile is the next batch. Nothing here is a source of
 //! truth: a conversation that nobody holds is dropped, and the next one to ask builds it again from the
-//! store. `Tail` only ever holds durable entries, contiguous up to the head it names.
+//! store.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -18,9 +18,10 @@ use super::{
     append::{Appended, SendOutcome, SendRequest},
     entry::StoredEntry,
     roster::Roster,
+    tail::Tail,
 };
 use crate::{
-    limits::{APPEND_BATCH_BYTES_MAX, APPEND_BATCH_SENDS_MAX, TAIL_BYTES_MAX, TAIL_ENTRIES_MAX},
+    limits::{APPEND_BATCH_BYTES_MAX, APPEND_BATCH_SENDS_MAX},
     rows::Head,
 };
 
@@ -38,13 +39,6 @@ pub(crate) struct PendingSend {
 struct Queue {
     waiting: VecDeque<PendingSend>,
     append_in_flight: bool,
-}
-
-#[derive(Default)]
-struct Tail {
-    head: Option<Head>,
-    entries: VecDeque<StoredEntry>,
-    bytes: usize,
 }
 
 /// See the module.
@@ -86,44 +80,41 @@ impl Conversation {
         Some(queue.waiting.drain(..count).collect())
     }
 
-    /// Takes in what an append made durable.
+    /// Takes in what an append of this process made durable.
     pub(super) fn publish(&self, appended: &Appended) {
-        *self.roster.lock() = Some(Arc::clone(&appended.roster));
+        self.cache_roster(&appended.roster);
         let now = Instant::now();
+        let entries = appended.entries.iter();
+        let entries: Vec<_> =
+            entries.map(|entry| StoredEntry { accepted: Some(now), ..entry.clone() }).collect();
         let mut tail = self.tail.lock();
-        tail.head = Some(appended.head.clone());
-        for entry in &appended.entries {
-            tail.bytes += entry.frame.len();
-            tail.entries.push_back(StoredEntry { accepted: Some(now), ..entry.clone() });
-        }
-        for redacted in &appended.redacted {
-            for entry in tail.entries.iter_mut().filter(|entry| entry.seq == redacted.seq) {
-                *entry = redacted.clone();
-            }
-        }
-        while tail.entries.len() > TAIL_ENTRIES_MAX || tail.bytes > TAIL_BYTES_MAX {
-            match tail.entries.pop_front() {
-                Some(entry) => tail.bytes = tail.bytes.saturating_sub(entry.frame.len()),
-                None => break,
-            }
-        }
+        tail.extend(&appended.head, &entries);
+        appended.redacted.iter().for_each(|changed| tail.replace(changed));
     }
 
-    /// The head as of the last append in this process, if there was one.
-    pub(crate) fn published_head(&self) -> Option<Head> {
-        self.tail.lock().head.clone()
+    /// Takes in what another node made durable, and told. `redacted`: older entries changed too.
+    pub(crate) fn take_in(&self, head: &Head, entries: &[StoredEntry], redacted: bool) {
+        let mut tail = self.tail.lock();
+        if redacted {
+            tail.forget();
+        }
+        tail.extend(head, entries);
+    }
+
+    /// Takes note of a head that was read.
+    pub(crate) fn know(&self, head: &Head) {
+        self.tail.lock().know(head);
+    }
+
+    /// The newest head that this process knows of, if it knows of one.
+    pub(crate) fn known_head(&self) -> Option<Head> {
+        self.tail.lock().head().cloned()
     }
 
     /// Entries from `from` on, if the tail reaches back that far: at most `limit`, none when `from` is past
-    /// the head. `None` means: read the store.
+    /// what is known. `None` means: read the store.
     pub(crate) fn tail_from(&self, from: Seq, limit: usize) -> Option<Vec<StoredEntry>> {
-        let tail = self.tail.lock();
-        if tail.head.as_ref().is_some_and(|head| from > head.seq) {
-            return Some(Vec::new());
-        }
-        let first = tail.entries.front()?.seq;
-        let skip = usize::try_from(from.get().checked_sub(first.get())?).ok()?;
-        Some(tail.entries.iter().skip(skip).take(limit).cloned().collect())
+        self.tail.lock().from(from, limit)
     }
 
     pub(super) fn cached_roster(&self) -> Option<Arc<Roster>> {

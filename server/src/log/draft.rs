@@ -337,6 +337,7 @@ impl<'t> Draft<'t> {
 
     /// Writes what the batch gathered.
     pub(crate) async fn finish(mut self, outcomes: Vec<SendOutcome>) -> Result<Appended, LogError> {
+        let was_large = self.head.large;
         if !self.entries.is_empty() {
             self.bump_inboxes()?;
             for (user, mark) in &self.read_marks {
@@ -355,6 +356,8 @@ impl<'t> Draft<'t> {
             entries: self.entries,
             redacted: self.redacted,
             departed: self.departed.into_iter().collect(),
+            joined: self.joined.into_iter().collect(),
+            was_large,
         })
     }
 

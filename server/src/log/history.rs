@@ -9,6 +9,8 @@ use fulmar_protocol::{
     SeqRange, TimestampMs, Title, UserId, UserMarks,
 };
 
+use futures_util::{TryFutureExt as _, future::try_join};
+
 use super::{Conversation, Log, LogError, StoredEntry, marks, read::Read};
 use crate::{
     limits::FAN_OUT_MEMBERS_MAX,
@@ -23,6 +25,8 @@ pub(crate) struct LaneStart {
     pub(crate) role: Option<Role>,
     pub(crate) member: Member,
     pub(crate) roster_version: u64,
+    /// Its members are not told one by one: who wants to hear of it says so.
+    pub(crate) large: bool,
     /// How far the user may read, and the ordinal there.
     pub(crate) head_seq: Seq,
     pub(crate) head_ordinal: Ordinal,
@@ -61,6 +65,7 @@ impl Log {
         let Some((head, member)) = head_and_member(&snapshot, user, &id).await? else {
             return Ok(None);
         };
+        self.conversation(id).know(&head);
         let standing = standing(&snapshot, &id, &head, &member).await?;
         let cursor = match snapshot.get(&Key::cursor(user, device, &id)).await? {
             Some(row) => CursorState::decode(&row).map_err(|_| LogError::malformed_key("cursor"))?.seq(),
@@ -82,6 +87,7 @@ impl Log {
             role: member.role,
             member,
             roster_version: head.roster_version,
+            large: head.large,
             head_seq: standing.seq,
             head_ordinal: standing.ordinal,
             read: marks::read_mark(&snapshot, &id, user).await?,
@@ -104,7 +110,12 @@ impl Log {
     /// How far the user may read now; nothing where there is no such conversation for them.
     pub(crate) async fn readable_end(&self, user: &UserId, id: &ConversationId) -> Result<Seq, LogError> {
         let found = head_and_member(&self.store.snapshot(), user, id).await?;
-        Ok(found.map_or(Seq::ZERO, |(head, member)| member.readable_end(head.seq)))
+        Ok(found.map_or(Seq::ZERO, |(head, member)| {
+            if let Some(conversation) = self.held_conversation(id) {
+                conversation.know(&head);
+            }
+            member.readable_end(head.seq)
+        }))
     }
 
     /// Entries from `from` up to the head, at most `limit`: from memory where it reaches back that far.
@@ -118,7 +129,16 @@ impl Log {
             return Ok(entries);
         }
         let last = Seq::new(from.get().saturating_add(u64::try_from(limit).unwrap_or(u64::MAX)));
-        read_entries(&self.store.snapshot(), &conversation.id, from, last, limit).await
+        let (snapshot, id) = (self.store.snapshot(), &conversation.id);
+        let head_key = Key::head(id);
+        let (head, entries) =
+            try_join(snapshot.get(&head_key).err_into(), read_entries(&snapshot, id, from, last, limit))
+                .await?;
+        // The head that these belong to: what a lane may send of them is judged by a membership not older.
+        if let Some(head) = head {
+            conversation.know(&Head::decode(&head)?);
+        }
+        Ok(entries)
     }
 
     /// A page of history. `from` is the first seq of the page; backward, `None` is the head.

@@ -42,17 +42,27 @@ pub(crate) struct RosterSummary {
     pub(crate) head: Seq,
 }
 
+/// What a device has missed, as its user's inbox says.
+#[derive(Debug, Default)]
+pub(crate) struct Missed {
+    /// Conversations in which it is behind, newest first.
+    pub(crate) behind: Vec<Behind>,
+    /// There are more than were asked for.
+    pub(crate) more: bool,
+    /// The user's large conversations: of those only who asked for it is told.
+    pub(crate) large: Vec<ConversationId>,
+}
+
 impl Log {
-    /// Conversations in which this device was behind at one moment, newest first, at most `limit`; and whether there are
-    /// more than that.
+    /// What this device had missed at one moment; of the conversations in which it is behind at most `limit`.
     pub(crate) async fn behind(
         &self,
         snapshot: &Snapshot,
         user: &UserId,
         device: &DeviceId,
         limit: usize,
-    ) -> Result<(Vec<Behind>, bool), LogError> {
-        let mut behind = Vec::new();
+    ) -> Result<Missed, LogError> {
+        let (mut behind, mut large) = (Vec::new(), Vec::new());
         let mut after = None;
         loop {
             let rows = Read::range(snapshot, &Key::inbox_after(user, after.as_ref()), ROWS_PER_READ).await?;
@@ -61,7 +71,9 @@ impl Log {
             for (key, value) in &rows {
                 let id = conversation_at_end(key).ok_or(LogError::malformed_key("inbox"))?;
                 after = Some(id);
-                let (seq, at) = reach(snapshot, user, &id, InboxRow::decode(value)?).await?;
+                let row = InboxRow::decode(value)?;
+                large.extend(row.large.then_some(id));
+                let (seq, at) = reach(snapshot, user, &id, row).await?;
                 let cursor = cursors.get(&id).copied().unwrap_or(Seq::ZERO);
                 if seq > cursor {
                     behind.push(Behind { at, conversation: id, seq, cursor });
@@ -75,7 +87,7 @@ impl Log {
         let more = behind.len() > limit;
         behind.truncate(limit);
         behind.shrink_to_fit();
-        Ok((behind, more))
+        Ok(Missed { behind, more, large })
     }
 
     /// A page of the user's conversations, by id; and where the next page starts.

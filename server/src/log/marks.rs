@@ -5,7 +5,7 @@
 
 use fulmar_protocol::{ConversationId, CursorState, DeviceId, ErrorCode, ReadMark, Seq, UserId, UserMarks};
 
-use super::{Log, LogError, News, StoredEntry, history::head_and_member, read::Read, roster::Roster};
+use super::{Log, LogError, News, Notice, StoredEntry, history::head_and_member, read::Read, roster::Roster};
 use crate::{
     limits::FAN_OUT_MEMBERS_MAX,
     rows::{Key, ReadMarkRow, decode_seq, encode_seq},
@@ -61,16 +61,14 @@ impl Log {
     /// Tells the others, and the user's own devices where it was the read mark: of their own delivered mark
     /// they are not told. Above the fan-out limit the others are not told of any.
     async fn tell_of_marks(&self, user: &UserId, moved: Moved) -> Result<(), LogError> {
-        let id = moved.conversation;
-        if moved.read {
-            self.tell(user, id, News::Marks);
-        }
-        let roster = self.roster(id).await?;
+        let conversation = moved.conversation;
+        let roster = self.roster(conversation).await?;
         let roster = roster.filter(|roster| roster.members.len() <= FAN_OUT_MEMBERS_MAX);
         let members = roster.iter().flat_map(|roster| roster.members.keys());
-        members.filter(|member| *member != user).for_each(|member| {
-            self.tell(member, id, News::Marks);
-        });
+        let others = members.filter(|member| *member != user);
+        let users: Vec<_> = moved.read.then_some(user).into_iter().chain(others).collect();
+        let notice = Notice { conversation, news: News::Marks, users, to_interested: false, appended: None };
+        self.tell(notice);
         Ok(())
     }
 

@@ -16,6 +16,7 @@ mod marks;
 mod read;
 mod roster;
 mod rules;
+mod tail;
 #[cfg(test)]
 mod tests;
 mod users;
@@ -29,13 +30,14 @@ use fulmar_protocol::{ConversationId, ErrorCode, UserId};
 use parking_lot::Mutex;
 use tokio_util::task::TaskTracker;
 
-pub(crate) use append::{LaneState, SendOutcome, SendRequest, Sender};
+pub(crate) use append::{Appended, LaneState, SendOutcome, SendRequest, Sender};
 pub(crate) use conversation::{Conversation, PendingSend};
 pub(crate) use entry::StoredEntry;
 pub(crate) use history::{HistoryItem, LaneStart};
-pub(crate) use inbox::Behind;
+pub(crate) use inbox::{Behind, Missed};
 pub(crate) use marks::CursorClaim;
 pub(crate) use roster::Roster;
+pub(crate) use users::DeviceRegistration;
 
 use crate::{
     clock::Clock,
@@ -61,7 +63,7 @@ pub(crate) enum LogError {
 }
 
 impl LogError {
-    fn malformed_key(row: &'static str) -> Self {
+    pub(crate) fn malformed_key(row: &'static str) -> Self {
         Self::Row(RowError::malformed(row))
     }
 
@@ -84,7 +86,7 @@ impl From<RunError<LogError>> for LogError {
     }
 }
 
-/// What happened to a conversation, for those who are connected. Only ever a hint.
+/// What happened to a conversation. Only ever a hint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum News {
     /// It has new entries.
@@ -93,9 +95,26 @@ pub(crate) enum News {
     Marks,
 }
 
-/// Who is told of news. Must return at once, and must not call back into the log.
+/// News, and whom it concerns.
+#[derive(Clone, Debug)]
+pub(crate) struct Notice<'n> {
+    pub(crate) conversation: ConversationId,
+    pub(crate) news: News,
+    pub(crate) users: Vec<&'n UserId>,
+    /// And everybody who has said that they want to hear of this large conversation.
+    pub(crate) to_interested: bool,
+    /// What was appended, if it is about that.
+    pub(crate) appended: Option<&'n Appended>,
+}
+
+/// Who passes news on. Must return at once, and must not call back into the log.
 pub(crate) trait Listeners: Send + Sync {
-    fn tell(&self, user: &UserId, conversation: ConversationId, news: News);
+    fn tell(&self, notice: Notice<'_>);
+
+    /// Why nothing may be appended now, if that is so.
+    fn bars_appends(&self) -> Option<&'static str> {
+        None
+    }
 }
 
 /// The log of all conversations.
@@ -147,6 +166,11 @@ impl Log {
         conversation
     }
 
+    /// The conversation, if anybody here has it in hand.
+    pub(crate) fn held_conversation(&self, id: &ConversationId) -> Option<Arc<Conversation>> {
+        self.conversations.lock().get(id).and_then(Weak::upgrade)
+    }
+
     /// Queues a send; the answer comes through it once it is durable. Dropping the receiver takes nothing
     /// back.
     pub(crate) fn submit(self: &Arc<Self>, conversation: &Arc<Conversation>, send: PendingSend) {
@@ -194,8 +218,7 @@ impl Log {
                     let _ = answer.send(Ok(outcome.clone()));
                 }
                 if !appended.entries.is_empty() {
-                    let told = appended.roster.members.keys().chain(&appended.departed);
-                    told.for_each(|user| self.tell(user, conversation.id, News::Head));
+                    self.tell(appended.notice(conversation.id));
                 }
                 None
             }
@@ -217,13 +240,13 @@ impl Log {
     }
 
     /// Hints only, here and everywhere.
-    fn tell(&self, user: &UserId, conversation: ConversationId, news: News) {
-        if !self.faults.loses_hint() {
-            self.listeners.tell(user, conversation, news);
-        }
+    fn tell(&self, mut notice: Notice<'_>) {
+        notice.users.retain(|_| !self.faults.loses_hint());
+        notice.to_interested = notice.to_interested && !self.faults.loses_hint();
+        self.listeners.tell(notice);
     }
 
-    fn count(&self, appended: &append::Appended) {
+    fn count(&self, appended: &Appended) {
         let bytes: usize = appended.entries.iter().map(|entry| entry.frame.len()).sum();
         self.metrics.append_batch_bytes.record(count_as_f64(bytes));
         self.metrics.append_batch_entries.record(count_as_f64(appended.entries.len()));
@@ -238,7 +261,10 @@ impl Log {
         &self,
         conversation: &Conversation,
         requests: Arc<[SendRequest]>,
-    ) -> Result<append::Appended, LogError> {
+    ) -> Result<Appended, LogError> {
+        if let Some(cause) = self.listeners.bars_appends() {
+            return Err(LogError::Unfinished(cause.to_owned()));
+        }
         let id = conversation.id;
         let cached = conversation.cached_roster();
         let now = self.clock.now();

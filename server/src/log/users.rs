@@ -8,7 +8,7 @@ use fulmar_protocol::{ConversationId, DeviceId, Epoch, ErrorCode, TimestampMs, U
 use super::{Log, LogError, read::Read};
 use crate::{
     limits::{DEVICE_FORGOTTEN_AFTER_MS, Limits},
-    rows::{Head, Key, device_at_end, user_at_end},
+    rows::{Head, Held, Key, SessionKey, device_at_end, hold, user_at_end},
     store::Transaction,
 };
 
@@ -19,15 +19,18 @@ pub(crate) struct DeviceRegistration {
     pub(crate) revoked_before: Option<TimestampMs>,
     /// Users whose presence and typing this one does not want, and who see none of theirs.
     pub(crate) blocked: Vec<UserId>,
+    /// In a cluster: other sessions of the device. They are to end.
+    pub(crate) older: Vec<SessionKey>,
 }
 
 impl Log {
-    /// Makes the device the user's, or says why not. A user with the most devices allowed may replace one
+    /// Makes the device the user's, or says why not; and in a cluster its session known to all nodes. A user with the most devices allowed may replace one
     /// that was not seen for a long time; what that one had not received stays in the history.
     pub(crate) async fn register_device(
         &self,
         user: &UserId,
         device: &DeviceId,
+        session: Option<SessionKey>,
     ) -> Result<DeviceRegistration, LogError> {
         let (user, device) = (user.clone(), *device);
         let now = self.clock.now();
@@ -37,7 +40,7 @@ impl Log {
             .run(move |transaction| {
                 let user = user.clone();
                 let limits = Arc::clone(&limits);
-                Box::pin(async move { register(transaction, &user, &device, now, &limits).await })
+                Box::pin(async move { register(transaction, &user, &device, session, now, &limits).await })
             })
             .await?)
     }
@@ -68,6 +71,11 @@ impl Log {
     pub(crate) async fn knows_device(&self, user: &UserId, device: &DeviceId) -> Result<bool, LogError> {
         let owner = self.store.snapshot().get(&Key::device(device)).await?;
         Ok(owner.is_some_and(|owner| *owner == *user.as_str().as_bytes()))
+    }
+
+    /// Users whom this one blocks.
+    pub(crate) async fn blocked(&self, user: &UserId) -> Result<Vec<UserId>, LogError> {
+        blocked(&self.store.snapshot(), user, self.limits.blocked_users_max).await
     }
 
     /// Those of `others` who do not block `user`.
@@ -145,6 +153,7 @@ async fn register(
     transaction: &Transaction,
     user: &UserId,
     device: &DeviceId,
+    session: Option<SessionKey>,
     now: TimestampMs,
     limits: &Limits,
 ) -> Result<DeviceRegistration, LogError> {
@@ -161,11 +170,38 @@ async fn register(
     }
     let seen = Bytes::copy_from_slice(&now.get().to_be_bytes());
     transaction.set(&Key::user_device(user, device), seen);
+    let older = match session {
+        Some(session) => register_session(transaction, user, session, limits.sessions_per_user_max).await?,
+        None => Vec::new(),
+    };
+    let blocked = blocked(transaction, user, limits.blocked_users_max).await?;
+    Ok(DeviceRegistration { revoked_before: revoked_before(transaction, user).await?, blocked, older })
+}
+
+/// Writes the session's row; gives the older ones of its device.
+async fn register_session(
+    transaction: &Transaction,
+    user: &UserId,
+    session: SessionKey,
+    sessions_max: usize,
+) -> Result<Vec<SessionKey>, LogError> {
+    // Rows of sessions that ended a moment ago may still be there: twice as many as there may be.
+    let rows = transaction.range(Key::sessions(user), 2 * sessions_max, false).await?;
+    let others = rows.iter().filter_map(|(key, _)| SessionKey::at_end(key));
+    let (older, others): (Vec<_>, Vec<_>) = others.partition(|other| other.device == session.device);
+    if others.len() >= sessions_max {
+        return Err(LogError::Refused(ErrorCode::TooManySessions));
+    }
+    hold(transaction, session.node, &Held::Session(user.clone(), session));
+    Ok(older)
+}
+
+/// The users whom this one blocks.
+async fn blocked(read: &impl Read, user: &UserId, blocked_max: usize) -> Result<Vec<UserId>, LogError> {
     let range = Key::blocks(user);
     let prefix_length = range.start().len();
-    let rows = transaction.range(range, limits.blocked_users_max, false).await?;
-    let blocked = rows.iter().filter_map(|(key, _)| user_at_end(key, prefix_length)).collect();
-    Ok(DeviceRegistration { revoked_before: revoked_before(transaction, user).await?, blocked })
+    let rows = read.range(&range, blocked_max).await?;
+    Ok(rows.iter().filter_map(|(key, _)| user_at_end(key, prefix_length)).collect())
 }
 
 /// Refuses one device too many, unless an old one can go.

@@ -2,7 +2,7 @@
 
 use fulmar_protocol::{ConversationId, DeviceId, Seq, TimestampMs, UserId};
 
-use super::TICKET_ID_BYTES;
+use super::{Held, NodeNumber, SessionKey, TICKET_ID_BYTES};
 use crate::store::KeyRange;
 
 /// Changes when the layout of keys changes; an older store is then migrated or refused.
@@ -14,6 +14,9 @@ const USER: u8 = b'U';
 const DEVICE: u8 = b'D';
 const STORE: u8 = b'S';
 const TICKET: u8 = b'T';
+const NODE: u8 = b'N';
+/// What a node holds elsewhere, by the node: so that it is found when the node is gone.
+const HELD: u8 = b'M';
 
 /// A key of the store.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -57,6 +60,10 @@ impl Key {
         // A user id has at most 128 bytes.
         let length = u8::try_from(bytes.len()).unwrap_or(u8::MAX);
         self.with(&[length]).with(bytes)
+    }
+
+    fn with_node(self, node: NodeNumber) -> Self {
+        self.with(&node.get().to_be_bytes())
     }
 
     fn with_seq(self, seq: Seq) -> Self {
@@ -192,6 +199,56 @@ impl Key {
         Self(vec![SCHEMA_VERSION, STORE, b'e'])
     }
 
+    /// A node, by its number.
+    pub(crate) fn node(number: NodeNumber) -> Self {
+        Self(vec![SCHEMA_VERSION, NODE]).with_node(number)
+    }
+
+    pub(crate) fn nodes() -> KeyRange {
+        Self(vec![SCHEMA_VERSION, NODE]).prefix()
+    }
+
+    /// The number that the next node takes.
+    pub(crate) fn next_node() -> Self {
+        Self(vec![SCHEMA_VERSION, STORE, b'n'])
+    }
+
+    /// A session of the user, on some node.
+    pub(crate) fn session(user: &UserId, session: &SessionKey) -> Self {
+        let number = session.number.get().to_be_bytes();
+        Self::user(user, b'n').with(session.device.as_bytes()).with(&number).with_node(session.node)
+    }
+
+    pub(crate) fn sessions(user: &UserId) -> KeyRange {
+        Self::user(user, b'n').prefix()
+    }
+
+    /// Says that the node wants to hear of the large conversation.
+    pub(crate) fn interest(id: &ConversationId, node: NodeNumber) -> Self {
+        Self::conversation(id, b'n').with_node(node)
+    }
+
+    pub(crate) fn interests(id: &ConversationId) -> KeyRange {
+        Self::conversation(id, b'n').prefix()
+    }
+
+    /// Says that the node holds a row elsewhere.
+    pub(crate) fn held(node: NodeNumber, held: &Held) -> Self {
+        let key = Self(vec![SCHEMA_VERSION, HELD]).with_node(node);
+        match held {
+            Held::Session(user, session) => {
+                let number = session.number.get().to_be_bytes();
+                key.with(b"s").with_user(user).with(session.device.as_bytes()).with(&number)
+            }
+            Held::Interest(conversation) => key.with(b"c").with(conversation.as_bytes()),
+        }
+    }
+
+    /// All that a node holds.
+    pub(crate) fn all_held(node: NodeNumber) -> KeyRange {
+        Self(vec![SCHEMA_VERSION, HELD]).with_node(node).prefix()
+    }
+
     /// Everything that begins with this key.
     fn prefix(self) -> KeyRange {
         KeyRange::prefix(self.0)
@@ -204,6 +261,11 @@ impl Key {
             None => range,
         }
     }
+}
+
+/// The node a row of `nodes` or `interests` is about: the last 8 bytes of its key.
+pub(crate) fn node_at_end(key: &[u8]) -> Option<NodeNumber> {
+    key.last_chunk::<8>().map(|bytes| NodeNumber::new(u64::from_be_bytes(*bytes)))
 }
 
 /// The user a row of `members` or `blocks` is about: the last field of its key.

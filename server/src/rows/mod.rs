@@ -9,17 +9,21 @@
 //! Absent on purpose: any rule of the domain. What may be written when is decided in `log`.
 
 mod head;
+mod held;
 mod inbox;
 mod key;
 mod mark;
 mod member;
+mod node;
 mod ticket;
 mod value;
 
 pub(crate) use head::Head;
+pub(crate) use held::{Held, SessionKey, hold, release};
 pub(crate) use inbox::InboxRow;
-pub(crate) use key::{Key, conversation_at_end, device_at_end, ticket_of, user_at_end};
+pub(crate) use key::{Key, conversation_at_end, device_at_end, node_at_end, ticket_of, user_at_end};
 pub(crate) use mark::{ReadMarkRow, decode_seq, encode_seq};
 pub(crate) use member::Member;
+pub(crate) use node::{NodeNumber, NodeRow};
 pub(crate) use ticket::{TICKET_ID_BYTES, TicketRow};
 pub(crate) use value::RowError;

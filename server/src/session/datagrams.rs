@@ -4,10 +4,7 @@
 //! older than what is known is dropped too.
 
 use bytes::Bytes;
-use fulmar_protocol::{
-    ConversationKind, Datagram, Typing, TypingUpdate,
-    limits::{FAN_OUT_MEMBERS_MAX, TYPING_TTL},
-};
+use fulmar_protocol::{Datagram, TypingUpdate};
 
 use super::{End, Session, end_of_connection};
 
@@ -53,34 +50,19 @@ impl Session {
             self.typing_generations.clear();
         }
         self.typing_generations.insert(update.conversation_id, update.generation);
-        let own = &self.handle.identity.user;
-        let id = update.conversation_id;
-        let roster = match self.shared.log.roster(id).await {
-            Ok(Some(roster)) => roster,
-            Ok(None) => return Ok(()),
-            Err(error) => return Err(self.failed("reading a roster", &error)),
-        };
-        let separated = id.kind() == ConversationKind::Direct && roster.any_block();
-        if roster.role(own).is_none() || roster.members.len() > FAN_OUT_MEMBERS_MAX || separated {
-            return Ok(());
-        }
-        let generation = self.shared.hub.presence.next_generation();
-        let typing = Datagram::Typing(Typing {
-            conversation_id: id,
-            user: own.clone(),
-            generation,
-            typing: update.typing,
-            ttl: TYPING_TTL,
-        });
-        for (user, member) in &roster.members {
-            if user == own || !member.wrote || self.handle.blocks(user) {
-                continue;
-            }
-            for session in self.shared.hub.sessions_of(user) {
-                if !session.blocks(own) {
-                    session.send_datagram(&typing);
+        let (id, own) = (update.conversation_id, &self.handle.identity.user);
+        match self.shared.log.roster(id).await {
+            Ok(Some(roster)) => {
+                let shown = self
+                    .shared
+                    .hub
+                    .show_typing(id, &roster, own, update.typing, |user| self.handle.blocks(user));
+                if let (true, Some(node)) = (shown, &self.shared.node) {
+                    node.typing(id, own, update.typing);
                 }
             }
+            Ok(None) => {}
+            Err(error) => return Err(self.failed("reading a roster", &error)),
         }
         Ok(())
     }

@@ -11,8 +11,8 @@ use std::{
 
 use bytes::BytesMut;
 use fulmar_protocol::{
-    ErrorCode, Frame, Generation, Hello, PresenceState, Rate, SoftwareName, TokenBucket, Welcome,
-    encode_grease_frame, limits,
+    ErrorCode, Frame, Generation, Hello, PresenceState, Rate, SessionNumber, SoftwareName, TokenBucket,
+    Welcome, encode_grease_frame, limits,
 };
 use futures_util::FutureExt as _;
 use quinn::Connection;
@@ -21,7 +21,9 @@ use tokio::time::timeout;
 use super::{End, Opening, Session, Shared, watch::Watching};
 use crate::{
     auth::Identity,
-    fanout::{Newcomer, Registered, SessionHandle},
+    fanout::{Newcomer, RegisterError, Registered, SessionHandle},
+    log::DeviceRegistration,
+    rows::{NodeNumber, SessionKey},
     store::Snapshot,
     transport::{frames::varint, tuning},
 };
@@ -94,23 +96,53 @@ async fn register(
     hello: &Hello,
     identity: &Identity,
 ) -> Result<Arc<SessionHandle>, End> {
-    let registration =
-        shared.log.register_device(&identity.user, &hello.device_id).await.map_err(|error| error.code())?;
+    let number = shared.hub.take_session_number();
+    // In a cluster: without a lease nobody is served.
+    let node = match &shared.node {
+        Some(node) => Some(node.number().ok_or(ErrorCode::StoreUnavailable)?),
+        None => None,
+    };
+    let session = node.map(|node| SessionKey { device: hello.device_id, number, node });
+    let registration = shared.log.register_device(&identity.user, &hello.device_id, session).await;
+    let registration = registration.map_err(|error| error.code())?;
+    let registered = register_here(shared, connection, hello, identity, number, node, &registration).await;
+    if let (Err(_), Some(node), Some(session)) = (&registered, &shared.node, session) {
+        node.release_session(&identity.user, session);
+    }
+    registered
+}
+
+async fn register_here(
+    shared: &Arc<Shared>,
+    connection: &Connection,
+    hello: &Hello,
+    identity: &Identity,
+    number: SessionNumber,
+    node: Option<NodeNumber>,
+    registration: &DeviceRegistration,
+) -> Result<Arc<SessionHandle>, End> {
     if registration.revoked_before.is_some_and(|before| identity.issued_at <= before) {
         return Err(ErrorCode::TokenRevoked);
     }
-    let Registered { session: handle, older } = shared
-        .hub
-        .register(Newcomer {
-            user: identity.user.clone(),
-            device: hello.device_id,
-            connection: connection.clone(),
-            client: hello.client.clone(),
-            connected_at: shared.log.now(),
-            expires_at: identity.expires_at,
-            blocked: registration.blocked.into_iter().collect(),
-        })
-        .map_err(|_| ErrorCode::TooManySessions)?;
+    let registered = shared.hub.register(Newcomer {
+        user: identity.user.clone(),
+        device: hello.device_id,
+        connection: connection.clone(),
+        client: hello.client.clone(),
+        connected_at: shared.log.now(),
+        expires_at: identity.expires_at,
+        blocked: registration.blocked.iter().cloned().collect(),
+        number,
+        node,
+    });
+    let Registered { session: handle, older } = registered.map_err(|error| match error {
+        RegisterError::TooManySessions => ErrorCode::TooManySessions,
+        // Its client asks again where it is still wanted.
+        RegisterError::Overtaken => ErrorCode::GoingAway,
+    })?;
+    if let (Some(node), false) = (&shared.node, registration.older.is_empty()) {
+        node.end_older(&identity.user, hello.device_id, &registration.older).await;
+    }
     if let Some(older) = older {
         // It ends at once; only a task that hangs would make this wait in vain.
         let _ = timeout(REPLACED_SESSION_TIMEOUT, older.finished()).await;

@@ -18,11 +18,11 @@ use fulmar_protocol::{
 use quinn::SendStream;
 use tokio::time::{Instant, sleep_until};
 
-use super::{End, backlog::Backlog, hedging::Hedging, read_ahead::ReadAhead};
+use super::{End, Shared, backlog::Backlog, hedging::Hedging, read_ahead::ReadAhead};
 use crate::{
     fanout::{LaneSignal, SessionHandle},
     limits::{HEDGED_AFTER_ACCEPT_MAX, LANE_IDLE_TIMEOUT, MARKS_DEBOUNCE},
-    log::{Conversation, LaneStart, Log, LogError, StoredEntry},
+    log::{Conversation, LaneStart, LogError, StoredEntry},
     metrics::Metrics,
     rows::Member,
     transport::tuning::Priority,
@@ -44,11 +44,10 @@ enum Stop {
 
 /// A lane that was not begun yet.
 pub(super) struct LogLane {
-    log: Arc<Log>,
+    shared: Arc<Shared>,
     session: Arc<SessionHandle>,
     id: ConversationId,
     signal: Arc<LaneSignal>,
-    metrics: Arc<Metrics>,
     hedging: Arc<Hedging>,
     backlog: Backlog,
 }
@@ -92,21 +91,20 @@ impl Drop for OpenLane {
 
 impl LogLane {
     pub(super) fn new(
-        log: Arc<Log>,
+        shared: Arc<Shared>,
         session: Arc<SessionHandle>,
         id: ConversationId,
         signal: Arc<LaneSignal>,
-        metrics: Arc<Metrics>,
         hedging: Arc<Hedging>,
         backlog: Backlog,
     ) -> Self {
-        Self { log, session, id, signal, metrics, hedging, backlog }
+        Self { shared, session, id, signal, hedging, backlog }
     }
 
     /// Runs the lane to its end. A lane that fails ends alone: its session reads on from the cursor.
     pub(super) async fn run(self) -> Result<(), End> {
         let (session, id) = (Arc::clone(&self.session), self.id);
-        let _open = OpenLane::count(&self.metrics);
+        let _open = OpenLane::count(&self.shared.metrics);
         let result = self.serve().await;
         match result {
             Ok(()) => {}
@@ -130,9 +128,15 @@ impl LogLane {
 
     async fn serve(self) -> Result<(), Stop> {
         // Held from here on, so that what is appended meanwhile is found in memory.
-        let conversation = self.log.conversation(self.id);
+        let log = &self.shared.log;
+        let conversation = log.conversation(self.id);
         let identity = &self.session.identity;
-        let start = self.log.lane_start(&identity.user, &identity.device, self.id).await?;
+        let mut start = log.lane_start(&identity.user, &identity.device, self.id).await?;
+        if start.as_ref().is_some_and(|start| start.large)
+            && self.shared.take_interest(&self.session, &[self.id]).await?
+        {
+            start = log.lane_start(&identity.user, &identity.device, self.id).await?;
+        }
         let Some(start) = start else {
             // Watched by somebody who never was a member, or the first append is still on its way.
             self.session.close_lane(self.id);
@@ -273,7 +277,7 @@ impl Running {
                     chunks.push(hole.freeze());
                 }
                 Some(_) => {
-                    let log = Arc::clone(&self.lane.log);
+                    let log = Arc::clone(&self.lane.shared.log);
                     let asked = self.read_ahead.entries();
                     let mut entries = log.entries(&self.conversation, self.next, asked).await?;
                     if entries.is_empty() {
@@ -281,7 +285,11 @@ impl Running {
                     }
                     entries.truncate(self.read_ahead.take(entries.iter().map(|entry| entry.frame.len())));
                     let identity = &self.lane.session.identity;
-                    self.lane.log.faults().swap(&mut entries, |entry| entry.device_tag == identity.tag);
+                    self.lane
+                        .shared
+                        .log
+                        .faults()
+                        .swap(&mut entries, |entry| entry.device_tag == identity.tag);
                     // The entries may be newer than the membership: whoever was removed by one of these
                     // gets no further.
                     self.refresh_membership().await?;
@@ -298,6 +306,10 @@ impl Running {
                 self.lane.hedging.offer(self.lane.session.connection(), self.lane.id, seq, frame);
             }
             sent_any = true;
+            if self.conversation.known_head().is_some_and(|head| head.large) {
+                // It may just have become so; from then on who is not interested is not told.
+                self.lane.shared.take_interest(&self.lane.session, &[self.lane.id]).await?;
+            }
         }
         if !self.caught_up {
             self.caught_up = true;
@@ -327,9 +339,9 @@ impl Running {
             return own.freeze();
         }
         self.others_wrote |= entry.sender != identity.user;
-        self.lane.metrics.entries_delivered.increment(1);
+        self.lane.shared.metrics.entries_delivered.increment(1);
         if let Some(accepted) = entry.accepted.filter(|_| self.caught_up) {
-            self.lane.metrics.accept_to_delivered_seconds.record(accepted.elapsed());
+            self.lane.shared.metrics.accept_to_delivered_seconds.record(accepted.elapsed());
         }
         let is_new = entry.accepted.is_some_and(|accepted| accepted.elapsed() < HEDGED_AFTER_ACCEPT_MAX);
         if self.live && is_new && self.lane.hedging.takes(entry.frame.len()) {
@@ -339,12 +351,12 @@ impl Running {
     }
 
     async fn refresh_membership(&mut self) -> Result<(), Stop> {
-        let version = self.conversation.published_head().map(|head| head.roster_version);
+        let version = self.conversation.known_head().map(|head| head.roster_version);
         if version == Some(self.roster_version) {
             return Ok(());
         }
         let user = &self.lane.session.identity.user;
-        if let Some((version, member)) = self.lane.log.membership(user, self.lane.id).await? {
+        if let Some((version, member)) = self.lane.shared.log.membership(user, self.lane.id).await? {
             self.roster_version = version;
             self.member = member;
         }
@@ -354,7 +366,7 @@ impl Running {
     /// Sends the marks that moved since they were sent last.
     async fn send_marks(&mut self) -> Result<(), Stop> {
         let user = &self.lane.session.identity.user;
-        let (others, read) = self.lane.log.marks(user, self.lane.id).await?;
+        let (others, read) = self.lane.shared.log.marks(user, self.lane.id).await?;
         let moved: Vec<_> =
             others.into_iter().filter(|marks| self.marks_sent.get(&marks.user) != Some(marks)).collect();
         let mut buffer = BytesMut::new();

@@ -13,14 +13,20 @@ use tokio::time::Instant;
 
 use super::{End, Session};
 use crate::{
-    limits::{BEHIND_PER_SESSION_MAX, LOST_HINTS_LOOK_MAX, LOST_HINTS_LOOK_MIN},
-    log::LogError,
+    limits::{BEHIND_PER_SESSION_MAX, LOST_HINTS_LOOK_DEGRADED, LOST_HINTS_LOOK_MAX, LOST_HINTS_LOOK_MIN},
+    log::{LogError, Missed},
 };
 
 impl Session {
     /// When to look next: not with all the others.
     pub(super) fn next_look(&self) -> Instant {
-        Instant::now() + self.shared.rng.duration(LOST_HINTS_LOOK_MIN..=LOST_HINTS_LOOK_MAX)
+        let degraded = self.shared.node.as_ref().is_some_and(|node| node.is_degraded());
+        let range = if degraded {
+            LOST_HINTS_LOOK_DEGRADED / 2..=LOST_HINTS_LOOK_DEGRADED
+        } else {
+            LOST_HINTS_LOOK_MIN..=LOST_HINTS_LOOK_MAX
+        };
+        Instant::now() + self.shared.rng.duration(range)
     }
 
     /// Looks for conversations that reach beyond what this session knows of.
@@ -42,7 +48,9 @@ impl Session {
         let (log, identity) = (&self.shared.log, &self.handle.identity);
         let (user, device) = (&identity.user, &identity.device);
         // Those beyond the bound are older, and found when these are confirmed.
-        let (behind, _more) = log.behind(&log.snapshot(), user, device, BEHIND_PER_SESSION_MAX).await?;
+        let Missed { behind, large, .. } =
+            log.behind(&log.snapshot(), user, device, BEHIND_PER_SESSION_MAX).await?;
+        self.shared.take_interest(&self.handle, &large).await?;
         let waiting: HashSet<ConversationId> = self.behind.iter().map(|it| it.conversation).collect();
         let mut found = 0;
         for behind in behind {

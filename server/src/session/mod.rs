@@ -39,9 +39,13 @@ use crate::{
     auth::Authenticator,
     clock::Rng,
     fanout::{Hub, SessionHandle},
-    limits::{BACKLOG_LANES_MAX, BEHIND_PER_SESSION_MAX, Limits, UNANSWERED_BYTES_PER_SESSION_MAX},
-    log::{Behind, Log, LogError, Sender},
+    limits::{
+        BACKLOG_LANES_MAX, BEHIND_PER_SESSION_MAX, LOST_HINTS_LOOK_SPREAD, Limits,
+        UNANSWERED_BYTES_PER_SESSION_MAX,
+    },
+    log::{Behind, Log, LogError, Missed, Sender},
     metrics::Metrics,
+    nodes::Node,
     store::Snapshot,
     transport::{
         frames::{FrameReader, ReadError, varint},
@@ -66,8 +70,38 @@ pub(crate) struct Shared {
     pub(crate) rates: crate::rates::Rates,
     /// Where clients may go when it does.
     pub(crate) alternatives: Alternatives,
+    /// In a cluster: this node among the others.
+    pub(crate) node: Option<Arc<Node>>,
     /// Set when the server drains.
     pub(crate) draining: tokio_util::sync::CancellationToken,
+}
+
+impl Shared {
+    /// Has a session hear of large conversations. What is read afterwards and what is told together miss nothing.
+    /// `true`: of some of them it did not hear before.
+    async fn take_interest(
+        &self,
+        session: &Arc<SessionHandle>,
+        conversations: &[ConversationId],
+    ) -> Result<bool, LogError> {
+        let new: Vec<_> = conversations.iter().copied().filter(|it| session.add_interest(*it)).collect();
+        for conversation in &new {
+            self.hub.take_interest(session, *conversation);
+        }
+        if let (Some(node), false) = (&self.node, conversations.is_empty()) {
+            // Another task of the session may be about to: then this waits for it.
+            node.take_interest(conversations).await?;
+        }
+        Ok(!new.is_empty())
+    }
+
+    /// Takes a session off. No other node tells this one of its user's news any more.
+    fn unregister(&self, session: &Arc<SessionHandle>) {
+        self.hub.unregister(session);
+        if let (Some(node), Some(key)) = (&self.node, session.identity.key()) {
+            node.release_session(&session.identity.user, key);
+        }
+    }
 }
 
 /// Log lanes of one session. Fewer than the streams that a client permits: quinn tells the server of those
@@ -145,6 +179,12 @@ impl Session {
                     look_at = self.next_look();
                     self.look_for_lost_hints().await
                 }
+                () = self.handle.asked_to_look() => {
+                    // Not at the same moment as all the others.
+                    let spread = self.shared.rng.duration(Duration::ZERO..=LOST_HINTS_LOOK_SPREAD);
+                    look_at = look_at.min(Instant::now() + spread);
+                    Ok(())
+                }
                 () = self.shared.draining.cancelled() => self.go_away().await,
             };
             if let Err(end) = step {
@@ -192,11 +232,10 @@ impl Session {
         began_behind: Option<Seq>,
     ) {
         let lane = log_lane::LogLane::new(
-            Arc::clone(&self.shared.log),
+            Arc::clone(&self.shared),
             Arc::clone(&self.handle),
             conversation,
             signal,
-            Arc::clone(&self.shared.metrics),
             Arc::clone(&self.hedging),
             backlog::Backlog { entries_max: self.backlog_entries_max, began_behind },
         );
@@ -220,8 +259,15 @@ impl Session {
     async fn find_behind(&mut self, state: &Snapshot, old: bool) -> Result<(), End> {
         let identity = &self.handle.identity;
         let (user, device) = (&identity.user, &identity.device);
-        let found = self.shared.log.behind(state, user, device, BEHIND_PER_SESSION_MAX).await;
-        let (behind, more) = found.map_err(|error| self.failed("reading the inbox", &error))?;
+        let log = &self.shared.log;
+        let failed = |error| self.failed("reading the inbox", &error);
+        let mut missed = log.behind(state, user, device, BEHIND_PER_SESSION_MAX).await.map_err(failed)?;
+        if self.shared.take_interest(&self.handle, &missed.large).await.map_err(failed)? {
+            // What was appended to those before this moment was told to nobody here.
+            missed =
+                log.behind(&log.snapshot(), user, device, BEHIND_PER_SESSION_MAX).await.map_err(failed)?;
+        }
+        let Missed { behind, more, .. } = missed;
         let waiting = |behind: Behind| Waiting {
             conversation: behind.conversation,
             began_behind: old.then_some(behind.seq),
@@ -320,7 +366,7 @@ impl Session {
             _ => presence.leave(&self.handle),
         }
         self.unwatch();
-        self.shared.hub.unregister(&self.handle);
+        self.shared.unregister(&self.handle);
         self.tasks.shutdown().await;
         self.handle.set_finished();
         fulmar_transport::close(self.handle.connection(), varint(code), code.name().as_bytes());

@@ -2,7 +2,7 @@
 //!
 //! All of it can be cloned, because one failed sync answers a whole batch of callers.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 /// An error of the store itself.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -79,6 +79,16 @@ pub enum StoreError {
         /// The limit asked for.
         rows: usize,
     },
+    /// The store could not be reached, or did not answer in time. What was being done may or may not have taken
+    /// effect. The request may be made again.
+    #[error("the store did not answer within {} s", waited.as_secs())]
+    Unreachable {
+        /// How long it was waited for.
+        waited: Duration,
+    },
+    /// A snapshot is older than the store keeps states. The caller takes a new one.
+    #[error("a snapshot older than {} s was read from", super::SNAPSHOT_TIME_MAX.as_secs())]
+    SnapshotTooOld,
     /// A closure awaited something that is not its transaction.
     #[error("a transaction closure awaited something other than its transaction")]
     ForeignAwait,
@@ -125,6 +135,8 @@ pub enum Health {
         /// What failed.
         reason: Arc<str>,
     },
+    /// It cannot be reached now, and takes no writes until it can. It recovers by itself.
+    Unreachable,
     /// It was closed.
     Closed,
 }

@@ -7,14 +7,17 @@ use std::path::Path;
 
 use futures_util::future::BoxFuture;
 
-#[cfg(feature = "simulation")]
-use super::memory::{MemoryDisk, MemoryStore};
 use super::{
     counts::{CompactProgress, StoreCounts},
     embedded::{self, EmbeddedStore},
     error::{Health, RunError, StoreError},
     options::StoreOptions,
     transaction::{Snapshot, Transaction},
+};
+#[cfg(feature = "simulation")]
+use super::{
+    memory::{MemoryDisk, MemoryStore},
+    shared::SharedHandle,
 };
 
 /// An open store. Cheap to clone; the folder is given up when the last clone (and the last
@@ -29,6 +32,8 @@ enum BackEnd {
     Embedded(EmbeddedStore),
     #[cfg(feature = "simulation")]
     Memory(MemoryStore),
+    #[cfg(feature = "simulation")]
+    Shared(SharedHandle),
 }
 
 impl Store {
@@ -49,6 +54,13 @@ impl Store {
         Self { back_end: BackEnd::Memory(MemoryStore::open(disk, options)) }
     }
 
+    /// The store that several servers of a simulation share, as one of them has it.
+    #[cfg(feature = "simulation")]
+    #[must_use]
+    pub fn shared(handle: &SharedHandle) -> Self {
+        Self { back_end: BackEnd::Shared(handle.clone()) }
+    }
+
     /// Runs a closure as one transaction, and answers when what it wrote and read is durable. See the module's
     /// contract. Dropping the future is safe: the closure then runs or does not.
     ///
@@ -65,6 +77,8 @@ impl Store {
             BackEnd::Embedded(store) => store.run(closure).await,
             #[cfg(feature = "simulation")]
             BackEnd::Memory(store) => store.run(closure).await,
+            #[cfg(feature = "simulation")]
+            BackEnd::Shared(store) => store.run(closure).await,
         }
     }
 
@@ -74,6 +88,8 @@ impl Store {
             BackEnd::Embedded(store) => Snapshot::embedded(store.status().base.load_full()),
             #[cfg(feature = "simulation")]
             BackEnd::Memory(store) => Snapshot::memory(store.status().base.load_full()),
+            #[cfg(feature = "simulation")]
+            BackEnd::Shared(store) => Snapshot::shared(store.snapshot()),
         }
     }
 
@@ -83,10 +99,13 @@ impl Store {
             BackEnd::Embedded(store) => store.status().accepting(),
             #[cfg(feature = "simulation")]
             BackEnd::Memory(store) => store.status().accepting(),
+            #[cfg(feature = "simulation")]
+            BackEnd::Shared(store) => store.accepting(),
         };
         match accepting {
             Ok(()) => Health::Good,
             Err(StoreError::Failed { reason }) => Health::Failed { reason },
+            Err(StoreError::Unreachable { .. }) => Health::Unreachable,
             Err(_) => Health::Closed,
         }
     }
@@ -98,6 +117,8 @@ impl Store {
             BackEnd::Embedded(store) => store.close().await,
             #[cfg(feature = "simulation")]
             BackEnd::Memory(store) => store.close().await,
+            #[cfg(feature = "simulation")]
+            BackEnd::Shared(store) => store.close().await,
         }
     }
 
@@ -111,6 +132,8 @@ impl Store {
             BackEnd::Embedded(store) => store.check(),
             #[cfg(feature = "simulation")]
             BackEnd::Memory(store) => store.check(),
+            #[cfg(feature = "simulation")]
+            BackEnd::Shared(store) => store.check(),
         }
     }
 

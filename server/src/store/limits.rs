@@ -15,6 +15,16 @@ pub const TRANSACTION_BYTES_MAX: usize = 1_000_000;
 /// How long one run of a closure may take.
 pub const TRANSACTION_TIME_MAX: Duration = Duration::from_secs(5);
 
+/// How long one [`super::Store::run`] may take in all, its retries included, on a back end that is reached over a
+/// network. Then it fails as unreachable.
+pub const RUN_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// How long one read of a snapshot may take on such a back end. Then it fails as unreachable.
+pub const READ_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// How long after its first read a snapshot may be read from. Later the store may say that it is too old.
+pub const SNAPSHOT_TIME_MAX: Duration = Duration::from_secs(5);
+
 /// Most rows that one range read may ask for.
 pub const RANGE_ROWS_MAX: usize = 10_000;
 

@@ -74,14 +74,16 @@ mod memory;
 mod options;
 mod range;
 mod serial;
+#[cfg(feature = "simulation")]
+mod shared;
 mod transaction;
 
 pub use counts::{CompactProgress, StoreCounts};
 pub use error::{Health, RunError, StoreError};
 pub use handle::Store;
 pub use limits::{
-    KEY_BYTES_MAX, QUEUE_CLOSURES_MAX, RANGE_ROWS_MAX, TRANSACTION_BYTES_MAX, TRANSACTION_TIME_MAX,
-    VALUE_BYTES_MAX,
+    KEY_BYTES_MAX, QUEUE_CLOSURES_MAX, RANGE_ROWS_MAX, READ_TIME_MAX, RUN_TIME_MAX, SNAPSHOT_TIME_MAX,
+    TRANSACTION_BYTES_MAX, TRANSACTION_TIME_MAX, VALUE_BYTES_MAX,
 };
 #[cfg(feature = "simulation")]
 pub use memory::MemoryDisk;
@@ -89,4 +91,6 @@ pub use memory::MemoryDisk;
 pub use options::StoreFault;
 pub use options::StoreOptions;
 pub use range::KeyRange;
+#[cfg(feature = "simulation")]
+pub use shared::{SharedHandle, SharedStore, StoreTrouble, StoreTroubleCounts};
 pub use transaction::{Snapshot, Transaction};

@@ -8,14 +8,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-#[cfg(feature = "simulation")]
-use super::memory;
 use super::{
     embedded,
     error::StoreError,
     range::KeyRange,
     serial::{Base, Workspace},
 };
+#[cfg(feature = "simulation")]
+use super::{memory, shared::SharedSnapshot};
 
 /// What a closure reads from and writes to. See the module's contract.
 #[derive(Debug)]
@@ -95,8 +95,7 @@ impl Transaction {
 
     /// Whether an earlier attempt of this closure may have committed. Sticky: once true it stays true.
     pub fn maybe_committed(&self) -> bool {
-        // The back ends so far run a closure once at most.
-        false
+        dispatch!(self, maybe_committed())
     }
 }
 
@@ -112,6 +111,8 @@ enum OfSnapshot {
     Embedded(Option<Arc<embedded::View>>),
     #[cfg(feature = "simulation")]
     Memory(Option<Arc<memory::Rows>>),
+    #[cfg(feature = "simulation")]
+    Shared(Arc<SharedSnapshot>),
 }
 
 impl Snapshot {
@@ -124,6 +125,11 @@ impl Snapshot {
         Self { back_end: OfSnapshot::Memory(rows) }
     }
 
+    #[cfg(feature = "simulation")]
+    pub(super) fn shared(snapshot: SharedSnapshot) -> Self {
+        Self { back_end: OfSnapshot::Shared(Arc::new(snapshot)) }
+    }
+
     /// The value of a key.
     ///
     /// # Errors
@@ -133,6 +139,8 @@ impl Snapshot {
             OfSnapshot::Embedded(view) => open(view)?.get_checked(key),
             #[cfg(feature = "simulation")]
             OfSnapshot::Memory(rows) => open(rows)?.get_checked(key),
+            #[cfg(feature = "simulation")]
+            OfSnapshot::Shared(snapshot) => snapshot.get(key).await,
         }
     }
 
@@ -150,6 +158,8 @@ impl Snapshot {
             OfSnapshot::Embedded(view) => open(view)?.range_checked(range.into(), limit, reverse),
             #[cfg(feature = "simulation")]
             OfSnapshot::Memory(rows) => open(rows)?.range_checked(range.into(), limit, reverse),
+            #[cfg(feature = "simulation")]
+            OfSnapshot::Shared(snapshot) => snapshot.range(range.into(), limit, reverse).await,
         }
     }
 }

@@ -35,7 +35,7 @@ use tracing::{error, info};
 use crate::watched_files::{FileError, WatchedFiles};
 
 /// How long a file of certificates or a key may be, in bytes.
-const PEM_BYTES_MAX: u64 = 256 * 1024;
+pub(crate) const PEM_BYTES_MAX: u64 = 256 * 1024;
 /// How many certificates a chain may have.
 const CHAIN_CERTIFICATES_MAX: usize = 10;
 /// How many tickets a client gets with each connection. One is used up by the next attempt to connect, which on a
@@ -236,11 +236,7 @@ fn certified_key(
 ) -> Result<CertifiedKey, TlsError> {
     let chain = certificate_chain(&options.certificate, certificate)?;
     let key_file = || options.key.clone();
-    let key = match PrivateKeyDer::from_pem_slice(key) {
-        Ok(key) => key,
-        Err(pem::Error::NoItemsFound) => return Err(TlsError::NoPrivateKey { file: key_file() }),
-        Err(cause) => return Err(TlsError::Pem { file: key_file(), cause }),
-    };
+    let key = private_key(&options.key, key)?;
     let key = provider
         .key_provider
         .load_private_key(key)
@@ -256,7 +252,20 @@ fn certified_key(
     }
 }
 
-fn certificate_chain(file: &Path, contents: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+/// The private key in a file.
+pub(crate) fn private_key(file: &Path, contents: &[u8]) -> Result<PrivateKeyDer<'static>, TlsError> {
+    let file = || file.to_owned();
+    PrivateKeyDer::from_pem_slice(contents).map_err(|cause| match cause {
+        pem::Error::NoItemsFound => TlsError::NoPrivateKey { file: file() },
+        cause => TlsError::Pem { file: file(), cause },
+    })
+}
+
+/// The certificates in a file, at least one.
+pub(crate) fn certificate_chain(
+    file: &Path,
+    contents: &[u8],
+) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let file = || file.to_owned();
     let chain = CertificateDer::pem_slice_iter(contents)
         .take(CHAIN_CERTIFICATES_MAX.saturating_add(1))

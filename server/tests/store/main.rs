@@ -6,6 +6,7 @@ mod embedded;
 mod faults;
 mod maintenance;
 mod memory;
+mod shared;
 
 use fulmar_server::{RunError, Store, StoreError, Transaction};
 use futures_util::future::BoxFuture;

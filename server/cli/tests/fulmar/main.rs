@@ -9,6 +9,7 @@
     reason = "tests fail by panicking"
 )]
 
+mod cluster;
 mod crash;
 mod demo;
 mod fulmar;

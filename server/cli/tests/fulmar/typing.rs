@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::fulmar::{fulmar, now, run};
 
 /// Every command, with those below it.
-const COMMANDS: [&[&str]; 25] = [
+const COMMANDS: [&[&str]; 28] = [
     &[],
     &["demo"],
     &["serve"],
@@ -17,6 +17,9 @@ const COMMANDS: [&[&str]; 25] = [
     &["store"],
     &["store", "check"],
     &["store", "compact"],
+    &["cluster"],
+    &["cluster", "ca"],
+    &["cluster", "cert"],
     &["send"],
     &["tail"],
     &["history"],
@@ -60,6 +63,8 @@ fn what_is_not_typed_right_ends_with_2_and_says_where_help_is() {
         (&["history", "--conversation", "xyz"], "see fulmar history --help"),
         (&["mark-read", "--seq", "1"], "--conversation <ID>"),
         (&["group", "role", "--conversation", "02c9b84b1c32fc0f426a0217d3ff9e3f", "bob", "king"], "admin"),
+        (&["cluster", "cert"], "see fulmar cluster cert --help"),
+        (&["cluster", "cert", "n", "--ttl", "soon"], "write it like 30s"),
         (&["admin", "revoke"], "see fulmar admin revoke --help"),
     ] {
         let line = run(&mut fulmar(arguments)).failed(2);
@@ -69,7 +74,7 @@ fn what_is_not_typed_right_ends_with_2_and_says_where_help_is() {
 
 #[test]
 fn a_bare_command_shows_what_there_is_and_ends_with_2() {
-    for arguments in [&[] as &[&str], &["admin"], &["store"], &["group"]] {
+    for arguments in [&[] as &[&str], &["admin"], &["store"], &["cluster"], &["group"]] {
         let outcome = run(&mut fulmar(arguments));
         assert_eq!(outcome.code, Some(2), "{outcome:?}");
         assert!(outcome.stdout.is_empty() && outcome.stderr.contains("Commands:"), "{outcome:?}");

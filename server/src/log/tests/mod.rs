@@ -17,7 +17,7 @@ use fulmar_protocol::{
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, oneshot};
 
-use super::{LaneState, Listeners, Log, News, PendingSend, SendOutcome, SendRequest, Sender};
+use super::{LaneState, Listeners, Log, News, Notice, PendingSend, SendOutcome, SendRequest, Sender};
 use crate::{
     clock::ManualClock,
     config::LimitsConfig,
@@ -31,8 +31,9 @@ use crate::{
 struct Heard(Mutex<Vec<(UserId, ConversationId, News)>>);
 
 impl Listeners for Heard {
-    fn tell(&self, user: &UserId, conversation: ConversationId, news: News) {
-        self.0.lock().push((user.clone(), conversation, news));
+    fn tell(&self, notice: Notice<'_>) {
+        let told = notice.users.into_iter().map(|user| (user.clone(), notice.conversation, notice.news));
+        self.0.lock().extend(told);
     }
 }
 

@@ -66,10 +66,21 @@ impl MemoryStore {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
+        self.run_again(closure, false).await
+    }
+
+    /// As [`Self::run`], of a closure of which an earlier run may have committed.
+    pub(super) async fn run_again<T, E, F>(&self, closure: F, maybe_committed: bool) -> Result<T, RunError<E>>
+    where
+        F: for<'t> Fn(&'t Transaction) -> BoxFuture<'t, Result<T, E>> + Send + Sync + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
         let Self { status, queue, places, .. } = self;
         status.accepting()?;
         let place = places.clone().acquire_owned().await.map_err(|_| status.ending())?;
         let (job, answer) = ClosureJob::new(closure);
+        let job = job.maybe_committed(maybe_committed);
         queue.send(Message::Run(job, place)).await.map_err(|_| status.ending())?;
         answer.await.map_err(|_| status.ending())?
     }

@@ -25,6 +25,9 @@ pub(crate) trait Job: Send {
 
     /// Whether the caller has gone away.
     fn is_abandoned(&self) -> bool;
+
+    /// Whether an earlier run of the closure may have committed.
+    fn maybe_committed(&self) -> bool;
 }
 
 type Reply<T, E> = oneshot::Sender<Result<T, RunError<E>>>;
@@ -34,13 +37,20 @@ pub(crate) struct ClosureJob<F, T, E> {
     closure: F,
     reply: Reply<T, E>,
     outcome: Option<Result<T, RunError<E>>>,
+    maybe_committed: bool,
 }
 
 impl<F, T, E> ClosureJob<F, T, E> {
     /// The job, and where its answer comes.
     pub(crate) fn new(closure: F) -> (Box<Self>, oneshot::Receiver<Result<T, RunError<E>>>) {
         let (reply, answer) = oneshot::channel();
-        (Box::new(Self { closure, reply, outcome: None }), answer)
+        (Box::new(Self { closure, reply, outcome: None, maybe_committed: false }), answer)
+    }
+
+    /// An earlier run of the closure may have committed.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn maybe_committed(self: Box<Self>, maybe_committed: bool) -> Box<Self> {
+        Box::new(Self { maybe_committed, ..*self })
     }
 }
 
@@ -78,6 +88,10 @@ where
 
     fn is_abandoned(&self) -> bool {
         self.reply.is_closed()
+    }
+
+    fn maybe_committed(&self) -> bool {
+        self.maybe_committed
     }
 }
 

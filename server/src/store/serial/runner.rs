@@ -55,7 +55,7 @@ impl<B: Base> Runner<B> {
         while let Some(mut job) = next.take() {
             if !job.is_abandoned() {
                 if status.failure().is_none() {
-                    self.workspace.begin(time_max);
+                    self.workspace.begin(time_max, job.maybe_committed());
                     job.execute(&self.transaction, &|| self.workspace.keep());
                 }
                 ran.push(job);

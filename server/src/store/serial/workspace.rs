@@ -36,6 +36,8 @@ struct State<B> {
     /// The first limit that was exceeded, or the first read that failed inside a write.
     error: Option<StoreError>,
     deadline: Instant,
+    /// An earlier run of this closure may have committed.
+    maybe_committed: bool,
 }
 
 impl<B: Base> Workspace<B> {
@@ -47,17 +49,19 @@ impl<B: Base> Workspace<B> {
             bytes: 0,
             error: None,
             deadline: Instant::now(),
+            maybe_committed: false,
         };
         Self { state: Mutex::new(state) }
     }
 
     /// Makes room for the next closure.
-    pub(super) fn begin(&self, time_max: Duration) {
+    pub(super) fn begin(&self, time_max: Duration, maybe_committed: bool) {
         let mut state = self.state.lock();
         state.own.clear();
         state.bytes = 0;
         state.error = None;
         state.deadline = Instant::now() + time_max;
+        state.maybe_committed = maybe_committed;
     }
 
     /// Keeps what the closure wrote.
@@ -84,6 +88,10 @@ impl<B: Base> Workspace<B> {
 
     pub(super) fn rebase(&self, base: Arc<B>) {
         self.state.lock().base = base;
+    }
+
+    pub(crate) fn maybe_committed(&self) -> bool {
+        self.state.lock().maybe_committed
     }
 
     pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {

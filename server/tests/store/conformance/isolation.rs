@@ -152,7 +152,9 @@ pub(crate) async fn a_closure_takes_effect_once(store: Store) {
 
 pub(crate) async fn a_snapshot_stays_as_it_was(store: Store) {
     set(&store, b"k", b"1").await;
+    // It is taken at its first read at the latest.
     let before = store.snapshot();
+    assert_eq!(before.get(b"k").await.unwrap(), Some(Bytes::from("1")));
     set(&store, b"k", b"2").await;
     set(&store, b"l", b"2").await;
     assert_eq!(before.get(b"k").await.unwrap(), Some(Bytes::from("1")));

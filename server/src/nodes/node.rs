@@ -1,0 +1,379 @@
+//! This node among the others: its lease, and what it does when it gains or loses it.
+//!
+//! It serves only while it holds a lease. When it could not renew in time it ends its sessions by itself, before the
+//! others take it for dead and stop telling it of anything, and takes a new number as soon as the store lets it. What
+//! it appended meanwhile is right all the same: the store decided.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    sync::{
+        Arc, OnceLock, Weak,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use fulmar_protocol::{ConversationId, ErrorCode, SessionNumber};
+use parking_lot::Mutex;
+use tokio::{
+    sync::{Semaphore, mpsc, oneshot},
+    time::{Instant, sleep, sleep_until, timeout_at},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    NodeNumber, Peer,
+    link::{LinkEvent, Links},
+    message::EndToken,
+    observed::{Observed, Reading},
+    registry::{Joined, Registry, SelfDescription},
+};
+use crate::{
+    clock::{Clock, Rng},
+    fanout::Hub,
+    limits::{HELD_SWEEP_EVERY, LEASE_OWN_MAX, LEASE_RENEW_EVERY, LOOKUPS_MAX, READINGS_UNTIL_DEAD},
+    log::{Log, LogError},
+    metrics::Metrics,
+    rows::{Held, NodeRow},
+    store::Store,
+};
+
+/// How soon a failed renewal is tried again.
+const RENEW_AGAIN_AFTER: Duration = Duration::from_millis(500);
+/// Sessions of a node, at most, have so many bits of their number to themselves; the node's number stands above.
+const SESSION_NUMBER_BITS: u32 = 40;
+
+/// What a node is started with.
+pub(crate) struct NodeOptions {
+    pub(crate) store: Store,
+    pub(crate) clock: Clock,
+    pub(crate) rng: Rng,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) metrics: Arc<Metrics>,
+    /// Where the other nodes reach it.
+    pub(crate) address: SocketAddr,
+    pub(crate) client_addresses: Vec<String>,
+    pub(crate) server_id: u32,
+}
+
+/// Why a node did not start.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum JoinError {
+    #[error("server_id {server_id} is in use by the node at {address}: give each node one of its own")]
+    ServerIdInUse { server_id: u32, address: SocketAddr },
+    #[error("the cluster has as many nodes as it may have ({})", crate::limits::NODES_MAX)]
+    TooManyNodes,
+    #[error("the cluster cannot be joined: {0}")]
+    Log(#[from] LogError),
+}
+
+/// See the module.
+pub(crate) struct Node {
+    pub(super) me: Weak<Self>,
+    pub(super) registry: Registry,
+    pub(super) links: Links,
+    pub(super) hub: Arc<Hub>,
+    /// Set right after the log was made, which tells this node of its news.
+    pub(super) log: OnceLock<Weak<Log>>,
+    pub(super) store: Store,
+    pub(super) metrics: Arc<Metrics>,
+    clock: Clock,
+    pub(super) rng: Rng,
+    /// The number in force; 0 while there is no lease.
+    number: AtomicU64,
+    clock_is_wrong: AtomicBool,
+    /// Live nodes to which there is no link.
+    pub(super) unreachable: Mutex<BTreeSet<NodeNumber>>,
+    /// Where clients may go instead, newest reading.
+    peers: Mutex<BTreeMap<NodeNumber, NodeRow>>,
+    pub(super) lookups: Arc<Semaphore>,
+    /// Large conversations that this node's row is in the store for. Held while rows are written.
+    pub(super) interests: tokio::sync::Mutex<BTreeSet<ConversationId>>,
+    pub(super) ending: Mutex<BTreeMap<EndToken, oneshot::Sender<()>>>,
+    /// What goes on in the background; bounded by `lookups` and by the sessions that end.
+    tasks: TaskTracker,
+    stopped: CancellationToken,
+}
+
+impl Node {
+    /// Joins the cluster: returns once the lease is held.
+    pub(crate) async fn start(
+        options: NodeOptions,
+        links: Links,
+        events: mpsc::Receiver<LinkEvent>,
+        log: impl FnOnce(&Arc<Self>) -> Arc<Log>,
+    ) -> Result<(Arc<Self>, Arc<Log>), JoinError> {
+        let own = SelfDescription {
+            address: options.address,
+            fingerprint: links.fingerprint(),
+            client_addresses: options.client_addresses,
+            server_id: options.server_id,
+        };
+        let registry = Registry::new(options.store.clone(), options.clock.clone(), own);
+        let node = Arc::new_cyclic(|me| Self {
+            me: Weak::clone(me),
+            registry,
+            links,
+            hub: options.hub,
+            log: OnceLock::new(),
+            store: options.store,
+            metrics: options.metrics,
+            clock: options.clock,
+            rng: options.rng,
+            number: AtomicU64::new(0),
+            clock_is_wrong: AtomicBool::new(false),
+            unreachable: Mutex::default(),
+            peers: Mutex::default(),
+            lookups: Arc::new(Semaphore::new(LOOKUPS_MAX)),
+            interests: tokio::sync::Mutex::default(),
+            ending: Mutex::default(),
+            tasks: TaskTracker::new(),
+            stopped: CancellationToken::new(),
+        });
+        let log = log(&node);
+        let _ = node.log.set(Arc::downgrade(&log));
+        node.join().await?;
+        node.spawn(Self::keep_lease);
+        node.spawn(Self::sweep_held);
+        node.spawn(|node| node.handle_events(events));
+        Ok((node, log))
+    }
+
+    /// Runs something in the background until the node stops.
+    pub(super) fn spawn<F: Future<Output = ()> + Send + 'static>(&self, run: impl FnOnce(Arc<Self>) -> F) {
+        if let Some(me) = self.me.upgrade() {
+            let stopped = self.stopped.clone();
+            let run = run(me);
+            self.tasks.spawn(async move {
+                tokio::select! {
+                    biased;
+                    () = stopped.cancelled() => {}
+                    () = run => {}
+                }
+            });
+        }
+    }
+
+    /// Stops at once, as a crash would: nobody is told, and the lease ends by itself.
+    pub(crate) fn stop(&self) {
+        self.number.store(0, Ordering::Release);
+        self.stopped.cancel();
+        self.links.close();
+    }
+
+    /// The number in force; none while there is no lease, and nobody is served.
+    pub(crate) fn number(&self) -> Option<NodeNumber> {
+        Some(NodeNumber::new(self.number.load(Ordering::Acquire))).filter(|number| number.get() != 0)
+    }
+
+    /// Whether this node's clock differs from most of the others': it appends nothing then.
+    pub(crate) fn clock_is_wrong(&self) -> bool {
+        self.clock_is_wrong.load(Ordering::Acquire)
+    }
+
+    /// Where clients may go instead of here.
+    pub(crate) fn alternatives(&self) -> Vec<String> {
+        self.peers.lock().values().flat_map(|row| row.client_addresses.iter().cloned()).collect()
+    }
+
+    /// Gives up the lease and all that is held, once no session is left.
+    pub(crate) async fn leave(&self) {
+        let Some(number) = self.number() else { return };
+        self.number.store(0, Ordering::Release);
+        if let Err(error) = self.registry.clear(number).await {
+            tracing::warn!(%error, "the node's rows were not cleared; the others will");
+        }
+        self.stop();
+    }
+
+    async fn join(&self) -> Result<(), JoinError> {
+        let number = self.take_number().await?;
+        tracing::info!(node = %number, "joined the cluster");
+        self.links.set_number(number);
+        self.hub.number_sessions_from(SessionNumber::new(number.get() << SESSION_NUMBER_BITS | 1));
+        self.interests.lock().await.clear();
+        self.number.store(number.get(), Ordering::Release);
+        Ok(())
+    }
+
+    async fn take_number(&self) -> Result<NodeNumber, JoinError> {
+        let mut dead = Vec::new();
+        let mut observed = Observed::default();
+        for reading in 0.. {
+            match self.registry.join(dead.clone()).await? {
+                Joined::As(number, earlier) => {
+                    for earlier in earlier.into_iter().chain(dead) {
+                        self.clear(earlier);
+                    }
+                    return Ok(number);
+                }
+                Joined::TooMany => return Err(JoinError::TooManyNodes),
+                // It may have died a moment ago: then its lease ends soon.
+                Joined::ServerIdOf(_, row) if reading > READINGS_UNTIL_DEAD + 1 => {
+                    let (server_id, address) = (row.server_id, row.address);
+                    return Err(JoinError::ServerIdInUse { server_id, address });
+                }
+                Joined::ServerIdOf(number, row) => {
+                    dead.extend(observed.read([(number, &row)], self.clock.now()).dead);
+                    if dead.is_empty() {
+                        sleep(LEASE_RENEW_EVERY).await;
+                    }
+                }
+            }
+        }
+        Err(JoinError::TooManyNodes)
+    }
+
+    fn clear(&self, number: NodeNumber) {
+        self.spawn(async move |node| match node.registry.clear(number).await {
+            Ok(()) => tracing::info!(node = %number, "cleared what a dead node left"),
+            Err(error) => tracing::warn!(node = %number, %error, "clearing a dead node's rows failed"),
+        });
+    }
+
+    async fn keep_lease(self: Arc<Self>) {
+        let mut observed = Observed::default();
+        let mut renewals = 0_u64;
+        let mut until = Instant::now() + LEASE_OWN_MAX;
+        let mut next = Instant::now();
+        loop {
+            sleep_until(next.min(until)).await;
+            let begun = Instant::now();
+            let Some(number) = self.number() else { return };
+            let renewed = timeout_at(until, self.registry.renew(number, renewals + 1)).await;
+            match renewed {
+                Ok(Ok(true)) => {
+                    renewals += 1;
+                    (until, next) = (begun + LEASE_OWN_MAX, begun + LEASE_RENEW_EVERY);
+                    self.look_around(number, &mut observed).await;
+                    continue;
+                }
+                Ok(Err(error)) if Instant::now() < until => {
+                    tracing::warn!(%error, "the lease was not renewed");
+                    next = Instant::now() + RENEW_AGAIN_AFTER;
+                    continue;
+                }
+                Ok(Ok(false) | Err(_)) | Err(_) => self.lose_lease(number),
+            }
+            while let Err(error) = self.join().await {
+                tracing::warn!(%error, "joining again");
+                sleep(LEASE_RENEW_EVERY).await;
+            }
+            (observed, renewals) = (Observed::default(), 0);
+            (until, next) = (Instant::now() + LEASE_OWN_MAX, Instant::now());
+        }
+    }
+
+    fn lose_lease(&self, number: NodeNumber) {
+        tracing::error!(node = %number, "the lease was lost: sessions end");
+        self.number.store(0, Ordering::Release);
+        self.metrics.leases_lost.increment(1);
+        for session in self.hub.sessions() {
+            session.end(ErrorCode::GoingAway);
+        }
+        // Earlier lives hold rows too: the others see to them.
+        self.set_peers(&BTreeMap::new(), &Reading::default());
+    }
+
+    /// Reads who else is there, and clears what dead nodes left if no other live node is to.
+    async fn look_around(&self, own: NodeNumber, observed: &mut Observed) {
+        let nodes = match self.registry.nodes().await {
+            Ok(nodes) => nodes,
+            Err(error) => {
+                tracing::warn!(%error, "the other nodes' rows were not read");
+                return;
+            }
+        };
+        let others: BTreeMap<_, _> = nodes.into_iter().filter(|(number, _)| *number != own).collect();
+        let reading = observed.read(others.iter().map(|(number, row)| (*number, row)), self.clock.now());
+        if reading.own_clock_is_wrong
+            != self.clock_is_wrong.swap(reading.own_clock_is_wrong, Ordering::AcqRel)
+        {
+            if reading.own_clock_is_wrong {
+                tracing::error!(others = ?reading.other_clocks, "this node's clock is wrong: it appends nothing");
+            } else {
+                tracing::info!("this node's clock is right again");
+            }
+        }
+        if reading.live.first().is_none_or(|first| own < *first) {
+            reading.dead.iter().for_each(|dead| self.clear(*dead));
+        }
+        self.set_peers(&others, &reading);
+    }
+
+    fn set_peers(&self, others: &BTreeMap<NodeNumber, NodeRow>, reading: &Reading) {
+        let live = |(number, row): (&NodeNumber, &NodeRow)| {
+            reading.live.contains(number).then(|| (*number, row.clone()))
+        };
+        let live: BTreeMap<_, _> = others.iter().filter_map(live).collect();
+        let mut peers = self.peers.lock();
+        let known: BTreeSet<NodeNumber> = peers.keys().copied().collect();
+        let now: BTreeSet<NodeNumber> = live.keys().copied().collect();
+        *peers = live;
+        if known == now {
+            return;
+        }
+        let list = peers.iter().map(|(number, row)| Peer {
+            number: *number,
+            address: row.address,
+            fingerprint: super::Fingerprint::new(row.fingerprint),
+        });
+        self.links.set_peers(list.collect());
+        drop(peers);
+        self.metrics.nodes.set(f64::from(u32::try_from(now.len()).unwrap_or(u32::MAX)));
+        let mut unreachable = self.unreachable.lock();
+        unreachable.extend(now.difference(&known));
+        for gone in known.difference(&now) {
+            unreachable.remove(gone);
+            self.hub.presence.forget_node(*gone);
+        }
+    }
+
+    /// Clears rows of this node that it does not need any more: those of sessions that ended while the store did not
+    /// answer, and of large conversations that nobody here has left.
+    async fn sweep_held(self: Arc<Self>) {
+        let mut issued = self.hub.next_session_number();
+        loop {
+            sleep(HELD_SWEEP_EVERY).await;
+            // Younger ones may be about to begin.
+            let settled = std::mem::replace(&mut issued, self.hub.next_session_number());
+            let mut after = None;
+            while let Some(number) = self.number() {
+                let (held, last) = match self.registry.held(number, after.as_ref()).await {
+                    Ok(page) => page,
+                    Err(error) => {
+                        tracing::warn!(%error, "this node's rows were not read");
+                        break;
+                    }
+                };
+                self.release_needless(number, held, settled).await;
+                after = last;
+                if after.is_none() {
+                    break;
+                }
+            }
+        }
+    }
+
+    async fn release_needless(&self, number: NodeNumber, held: Vec<Held>, settled: SessionNumber) {
+        // Nobody writes a row of interest meanwhile.
+        let mut interests = self.interests.lock().await;
+        let needless = |held: &Held| match held {
+            Held::Session(user, session) => session.number < settled && !self.hub.has(user, session.number),
+            Held::Interest(conversation) => !self.hub.is_interested(conversation),
+        };
+        let held: Vec<_> = held.into_iter().filter(needless).collect();
+        if held.is_empty() {
+            return;
+        }
+        for held in &held {
+            if let Held::Interest(conversation) = held {
+                interests.remove(conversation);
+            }
+        }
+        if let Err(error) = self.registry.release(number, held).await {
+            tracing::warn!(%error, "rows that are not needed any more were not cleared");
+        }
+    }
+}
