@@ -23,7 +23,7 @@ use crate::{
     session::{Alternatives, Shared},
     store::{Health, Store, StoreError, StoreOptions},
     tickets::Tickets,
-    transport::{frames::varint, reset_key, tls, tuning},
+    transport::{frames::varint, secret::ClusterSecretError, tls, tuning},
 };
 
 pub use options::ServerOptions;
@@ -58,6 +58,17 @@ pub enum StartError {
     /// The store holds what this server cannot read.
     #[error("{0}")]
     Rows(String),
+    /// The secret that the nodes of the cluster share could not be used.
+    #[error("cluster.secret ({}): {error}", path.display())]
+    ClusterSecret {
+        /// Its file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: ClusterSecretError,
+    },
+    /// Connection ids that tell which node they belong to cannot be made.
+    #[error("cannot make connection ids for cluster.server_id: {0}")]
+    ConnectionIds(String),
     /// The key by which clients learn at once of a crash could not be read or made.
     #[error("cannot keep reset-key in {}: {error}; the folder must be writable", data.display())]
     ResetKey {
@@ -114,7 +125,13 @@ impl Server {
         let epoch = log.epoch(options.rng.number()).await?;
         let (tickets_max, settings) =
             (options.config.limits.tickets_max(), tuning::early_data_settings(epoch));
-        let tickets = Tickets::new(tickets_max, settings, options.clock.clone(), Arc::clone(&metrics));
+        let tickets = Tickets::new(
+            tickets_max,
+            settings,
+            options.config.cluster.ticket_rows(),
+            options.clock.clone(),
+            Arc::clone(&metrics),
+        );
         tickets.load(&store).await?;
         let tls = options.tls(&tickets, &metrics)?;
         let shared = Arc::new(Shared {
@@ -264,12 +281,14 @@ fn bind(
 ) -> Result<(Endpoint, SocketAddr), StartError> {
     let address = options.config.listen.address;
     let listen = |error| StartError::Listen { address, error };
-    let data = &options.data;
-    let endpoint_config = reset_key::endpoint_config(data)
-        .map_err(|error| StartError::ResetKey { data: data.clone(), error })?;
+    let secret = options.cluster_secret()?;
+    let endpoint_config = options.endpoint_config(secret.as_ref())?;
     let (endpoint_config, socket) = options.socket(endpoint_config).map_err(listen)?;
     let mut config = quinn::ServerConfig::with_crypto(Arc::new(tls));
     config.transport_config(Arc::new(options.transport())).max_incoming(tuning::INCOMING_MAX);
+    if let Some(secret) = &secret {
+        config.token_key(Arc::new(secret.token_key()));
+    }
     let runtime = Arc::new(TokioRuntime);
     let endpoint = Endpoint::new_with_abstract_socket(endpoint_config, Some(config), socket, runtime);
     let endpoint = endpoint.map_err(listen)?;

@@ -15,8 +15,10 @@ use crate::{
     fault::Faults,
     metrics::Metrics,
     tickets::Tickets,
-    transport::{tls, tuning},
+    transport::{connection_ids::ServerId, reset_key, secret::ClusterSecret, tls, tuning},
 };
+
+use super::StartError;
 
 /// As much as the system allows: bursts of many sessions arrive on one socket.
 const SOCKET_BUFFER_BYTES: usize = 4 * 1024 * 1024;
@@ -127,6 +129,28 @@ impl ServerOptions {
 }
 
 impl ServerOptions {
+    /// What the nodes of the cluster share, if anything.
+    pub(super) fn cluster_secret(&self) -> Result<Option<ClusterSecret>, StartError> {
+        let Some(path) = &self.config.cluster.secret else { return Ok(None) };
+        let failed = |error| StartError::ClusterSecret { path: path.clone(), error };
+        ClusterSecret::read(path).map(Some).map_err(failed)
+    }
+
+    /// How connection ids are made, and resets after a crash.
+    pub(super) fn endpoint_config(
+        &self,
+        secret: Option<&ClusterSecret>,
+    ) -> Result<EndpointConfig, StartError> {
+        let cluster = &self.config.cluster;
+        if let (Some(secret), Some(server_id)) = (secret, ServerId::new(cluster.server_id)) {
+            let plain = cluster.plain_connection_ids;
+            return reset_key::endpoint_config_in_cluster(secret, server_id, plain, &self.rng)
+                .map_err(|error| StartError::ConnectionIds(error.to_string()));
+        }
+        let data = &self.data;
+        reset_key::endpoint_config(data).map_err(|error| StartError::ResetKey { data: data.clone(), error })
+    }
+
     pub(super) fn tls(
         &self,
         tickets: &Arc<Tickets>,
