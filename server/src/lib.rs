@@ -11,7 +11,6 @@ mod fault;
 mod limits;
 mod log;
 mod metrics;
-#[expect(dead_code, unused_imports, reason = "the server that is one of many nodes follows")]
 mod nodes;
 mod operations;
 mod rates;
@@ -40,7 +39,7 @@ pub use development::{Development, DevelopmentError};
 pub use fault::ServerFault;
 pub use metrics::{CloseReason, Family, Metrics};
 pub use nodes::{ClusterAuthority, ClusterCertificate, ClusterCertificateError};
-pub use server::{Server, ServerOptions, StartError};
+pub use server::{ClusterOptions, Server, ServerOptions, StartError};
 #[cfg(feature = "simulation")]
 pub use simulation::{SimulatedStore, Simulation, Tune, simulated_transport};
 #[cfg(feature = "fault-injection")]

@@ -66,9 +66,6 @@ pub(crate) const HEDGED_AFTER_ACCEPT_MAX: Duration = Duration::from_secs(2);
 /// costs its client a round trip.
 pub(crate) const TICKET_WRITES_PENDING_MAX: usize = 16_384;
 
-/// Other nodes that clients may be sent to; further ones are not named.
-pub(crate) const ALTERNATIVES_MAX: usize = 64;
-
 /// How often a node renews its lease, and reads who else is there.
 pub(crate) const LEASE_RENEW_EVERY: Duration = Duration::from_secs(2);
 /// A node that has not renewed its lease for so long serves nobody until it has a new one. Shorter than the others
@@ -97,6 +94,8 @@ pub(crate) const LOST_HINTS_LOOK_SPREAD: Duration = Duration::from_secs(5);
 pub(crate) const LOST_HINTS_LOOK_DEGRADED: Duration = Duration::from_secs(30);
 /// Waits for another node to end a session of the same device.
 pub(crate) const END_SESSIONS_WAITS_MAX: usize = 16_384;
+/// Other nodes that clients may be sent to; further ones are not named.
+pub(crate) const ALTERNATIVES_MAX: usize = 64;
 
 /// Connections at a time, for so many sessions. Those on top are there to be told that there are too many
 /// sessions, or to take over a session of their own; beyond them connections are refused without a word.

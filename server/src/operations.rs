@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     admin::{AdminApi, AdminFailure, Draining, ReadinessPart, Revoked, SessionInfo, Sessions},
     fanout::SessionHandle,
+    log::Listeners as _,
     session::Shared,
     store::{Health, Store},
 };
@@ -30,10 +31,15 @@ impl AdminApi for Operations {
         };
         let stopping = self.stop_accepting.is_cancelled();
         let endpoint = stopping.then(|| "draining: no new connections are taken".to_owned());
-        vec![
+        let mut parts = vec![
             ReadinessPart { name: "store", problem: store },
             ReadinessPart { name: "endpoint", problem: endpoint },
-        ]
+        ];
+        if let Some(node) = &self.shared.node {
+            let problem = node.bars_appends().map(str::to_owned);
+            parts.push(ReadinessPart { name: "node", problem });
+        }
+        parts
     }
 
     fn sessions(&self, after: SessionNumber, limit: usize) -> Sessions {
@@ -52,6 +58,11 @@ impl AdminApi for Operations {
                 revoked.map_err(|error| AdminFailure::StoreUnavailable(error.to_string()))?;
             // A session that registers from here on reads the revocation itself.
             let sessions_ended = self.shared.hub.end_sessions_of(&user, ErrorCode::TokenRevoked);
+            if let Some(node) = &self.shared.node
+                && let Err(error) = node.end_sessions_of(&user, ErrorCode::TokenRevoked).await
+            {
+                return Err(AdminFailure::StoreUnavailable(error.to_string()));
+            }
             tracing::info!(%user, sessions_ended, "tokens were revoked");
             Ok(Revoked { user, revoked_before, sessions_ended })
         })

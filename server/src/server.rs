@@ -1,6 +1,7 @@
 //! A whole server: store, log, hub and endpoint, from start to stop.
 
 mod accept;
+mod joining;
 mod options;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
@@ -16,7 +17,7 @@ use crate::{
     admin::{AdminOptions, AdminServer},
     auth::{AuthOptions, Authenticator, KeySetError},
     fanout::Hub,
-    log::{Log, LogError},
+    log::{Log, LogError, epoch},
     metrics::Metrics,
     operations::Operations,
     rates::Rates,
@@ -26,7 +27,8 @@ use crate::{
     transport::{frames::varint, secret::ClusterSecretError, tls, tuning},
 };
 
-pub use options::ServerOptions;
+use joining::Joining;
+pub use options::{ClusterOptions, ServerOptions};
 
 /// How long a graceful stop waits for sessions to end.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(6);
@@ -55,9 +57,20 @@ pub enum StartError {
         /// What the system said.
         error: std::io::Error,
     },
+    /// The links to other nodes could not be set up.
+    #[error("the node cannot reach others: {0}")]
+    Links(String),
+    /// The cluster did not take this node.
+    #[error("{0}")]
+    Cluster(String),
     /// The store holds what this server cannot read.
     #[error("{0}")]
     Rows(String),
+    /// The embedded store has one process, and a cluster several.
+    #[error(
+        "cluster.listen is set, but the store is embedded, which other nodes cannot reach: a cluster needs FoundationDB"
+    )]
+    ClusterWithEmbeddedStore,
     /// The secret that the nodes of the cluster share could not be used.
     #[error("cluster.secret ({}): {error}", path.display())]
     ClusterSecret {
@@ -114,21 +127,28 @@ impl Server {
         let store = open_store(&options, &metrics).await?;
         let limits = Arc::new(options.config.limits.clone());
         let hub = Arc::new(Hub::new(Arc::clone(&limits), Arc::clone(&metrics)));
-        let log = Log::new(
-            store.clone(),
-            options.clock.clone(),
-            Arc::clone(&limits),
-            Arc::clone(&hub) as Arc<dyn crate::log::Listeners>,
-            Arc::clone(&metrics),
-            options.faults(),
-        );
-        let epoch = log.epoch(options.rng.number()).await?;
+        let new_log = |listeners| {
+            let (clock, faults) = (options.clock.clone(), options.faults());
+            Log::new(store.clone(), clock, Arc::clone(&limits), listeners, Arc::clone(&metrics), faults)
+        };
+        let epoch = epoch(&store, options.rng.number()).await?;
+        let alternatives = Alternatives::default();
+        let (node, log) = match &options.cluster {
+            Some(cluster) => {
+                let joining =
+                    Joining { options: &options, cluster, store: &store, hub: &hub, metrics: &metrics };
+                let (node, log) =
+                    joining.join(epoch, &alternatives, |node| new_log(Arc::clone(node) as _)).await?;
+                (Some(node), log)
+            }
+            None => (None, new_log(Arc::clone(&hub) as _)),
+        };
         let (tickets_max, settings) =
             (options.config.limits.tickets_max(), tuning::early_data_settings(epoch));
         let tickets = Tickets::new(
             tickets_max,
             settings,
-            options.config.cluster.ticket_rows(),
+            options.ticket_rows(),
             options.clock.clone(),
             Arc::clone(&metrics),
         );
@@ -143,8 +163,8 @@ impl Server {
             limits,
             metrics,
             epoch,
-            alternatives: Alternatives::default(),
-            node: None,
+            node,
+            alternatives,
             draining: CancellationToken::new(),
         });
         let (endpoint, address) = bind(&options, tls)?;
@@ -227,6 +247,11 @@ impl Server {
         if timeout(CLOSE_TIMEOUT, self.tickets.write(&self.store)).await.is_err() {
             tracing::warn!("some tickets were not written; their clients wait for a round trip more");
         }
+        if let Some(node) = &self.shared.node
+            && timeout(CLOSE_TIMEOUT, node.leave()).await.is_err()
+        {
+            node.stop();
+        }
         self.store.close().await;
     }
 }
@@ -235,6 +260,9 @@ impl Drop for Server {
     fn drop(&mut self) {
         // As a crash would: nobody is told, nothing is waited for.
         self.stop_accepting.cancel();
+        if let Some(node) = &self.shared.node {
+            node.stop();
+        }
         self.endpoint.close(varint(ErrorCode::GoingAway), b"");
     }
 }
@@ -256,6 +284,9 @@ async fn open_store(options: &ServerOptions, metrics: &Arc<Metrics>) -> Result<S
             SimulatedStore::Own(disk) => Store::memory(disk, store_options),
             SimulatedStore::Shared(handle) => Store::shared(handle),
         });
+    }
+    if options.cluster.is_some() {
+        return Err(StartError::ClusterWithEmbeddedStore);
     }
     let path = options.data.join("store");
     let opened = tokio::task::spawn_blocking(move || Store::open(&path, store_options)).await;

@@ -27,6 +27,8 @@ pub fn simulated_transport() -> TransportConfig {
 pub struct Simulation {
     /// Where the server listens.
     pub socket: Arc<dyn AsyncUdpSocket>,
+    /// Where it listens for other nodes, in a cluster.
+    pub node_socket: Option<Arc<dyn AsyncUdpSocket>>,
     /// What QUIC draws its connection ids and gaps from.
     pub seed: [u8; 32],
     /// The time of day.

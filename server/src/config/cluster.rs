@@ -62,12 +62,6 @@ impl ClusterConfig {
         self.client_addresses.iter().map(parse).collect()
     }
 
-    /// Whose rows this server's tickets have in the store. A node that has no name of its own keeps none there: another
-    /// one would read them, and a ticket could be used twice.
-    pub(crate) fn ticket_rows(&self) -> Option<u32> {
-        (self.server_id != 0 || !self.is_on()).then_some(self.server_id)
-    }
-
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         within(
             "cluster.client_addresses (their number)",

@@ -202,10 +202,7 @@ fn a_node_of_a_cluster_is_configured_in_one_section() {
     assert_eq!(cluster.advertised(), Some(([10, 0, 0, 9], 4434).into()));
     assert_eq!(cluster.addresses_for_clients().unwrap().len(), 1);
     assert_eq!(cluster.secret, Some(file.path.parent().unwrap().join("secret")));
-    assert_eq!(cluster.ticket_rows(), Some(7));
-    assert_eq!(ClusterConfig::default().ticket_rows(), Some(0));
-    let unnamed = ConfigFile::new(NODE);
-    assert_eq!(Config::load(&unnamed.path).unwrap().cluster.ticket_rows(), None);
+    assert!(!ClusterConfig::default().is_on());
 }
 
 #[test]

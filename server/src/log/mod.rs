@@ -37,7 +37,7 @@ pub(crate) use history::{HistoryItem, LaneStart};
 pub(crate) use inbox::{Behind, Missed};
 pub(crate) use marks::CursorClaim;
 pub(crate) use roster::Roster;
-pub(crate) use users::DeviceRegistration;
+pub(crate) use users::{DeviceRegistration, epoch};
 
 use crate::{
     clock::Clock,

@@ -9,7 +9,7 @@ use super::{Log, LogError, read::Read};
 use crate::{
     limits::{DEVICE_FORGOTTEN_AFTER_MS, Limits},
     rows::{Head, Held, Key, SessionKey, device_at_end, hold, user_at_end},
-    store::Transaction,
+    store::{Store, Transaction},
 };
 
 /// What registering a device finds out about its user, in one transaction.
@@ -129,24 +129,23 @@ impl Log {
             .await?;
         Ok(())
     }
+}
 
-    /// The store's epoch, made with `fresh` when there is none yet.
-    pub(crate) async fn epoch(&self, fresh: u64) -> Result<Epoch, LogError> {
-        Ok(self
-            .store
-            .run(move |transaction| {
-                Box::pin(async move {
-                    if let Some(row) = transaction.get(&Key::epoch()).await? {
-                        let row: Option<&[u8; 8]> = row.first_chunk();
-                        let row = row.ok_or(LogError::malformed_key("epoch"))?;
-                        return Ok::<_, LogError>(Epoch::new(u64::from_be_bytes(*row)));
-                    }
-                    transaction.set(&Key::epoch(), Bytes::copy_from_slice(&fresh.to_be_bytes()));
-                    Ok(Epoch::new(fresh))
-                })
+/// The store's epoch, made with `fresh` when there is none yet.
+pub(crate) async fn epoch(store: &Store, fresh: u64) -> Result<Epoch, LogError> {
+    Ok(store
+        .run(move |transaction| {
+            Box::pin(async move {
+                if let Some(row) = transaction.get(&Key::epoch()).await? {
+                    let row: Option<&[u8; 8]> = row.first_chunk();
+                    let row = row.ok_or(LogError::malformed_key("epoch"))?;
+                    return Ok::<_, LogError>(Epoch::new(u64::from_be_bytes(*row)));
+                }
+                transaction.set(&Key::epoch(), Bytes::copy_from_slice(&fresh.to_be_bytes()));
+                Ok(Epoch::new(fresh))
             })
-            .await?)
-    }
+        })
+        .await?)
 }
 
 async fn register(

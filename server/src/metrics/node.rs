@@ -4,6 +4,7 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum MessageKind {
     Hint,
+    HintsLost,
     Typing,
     PresenceWatch,
     Presence,
@@ -13,8 +14,9 @@ pub(crate) enum MessageKind {
 }
 
 impl MessageKind {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Hint,
+        Self::HintsLost,
         Self::Typing,
         Self::PresenceWatch,
         Self::Presence,
@@ -26,6 +28,7 @@ impl MessageKind {
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Hint => "hint",
+            Self::HintsLost => "hints_lost",
             Self::Typing => "typing",
             Self::PresenceWatch => "presence_watch",
             Self::Presence => "presence",

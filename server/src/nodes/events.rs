@@ -25,9 +25,9 @@ impl Node {
                 LinkEvent::Up(peer) => {
                     self.unreachable.lock().remove(&peer);
                     // Whatever was for it until now is lost, and so is what it was asked to tell.
-                    self.links.send(peer, Message::HintsLost);
+                    self.send(peer, Message::HintsLost);
                     for user in self.hub.presence.watched() {
-                        self.links.send(peer, Message::PresenceWatch { user, watch: true });
+                        self.send(peer, Message::PresenceWatch { user, watch: true });
                     }
                 }
                 LinkEvent::Down(peer) => {
@@ -61,7 +61,7 @@ impl Node {
                     for session in sessions {
                         session.finished().await;
                     }
-                    node.links.send(from, Message::SessionsEnded { user, device, token });
+                    node.send(from, Message::SessionsEnded { user, device, token });
                 });
             }
             Message::SessionsEnded { token, .. } => self.ended(token),

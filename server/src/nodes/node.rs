@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use fulmar_protocol::{ConversationId, ErrorCode, SessionNumber};
+use fulmar_protocol::{ConversationId, ErrorCode, ServerAddress, SessionNumber};
 use parking_lot::Mutex;
 use tokio::{
     sync::{Semaphore, mpsc, oneshot},
@@ -25,17 +25,18 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     NodeNumber, Peer,
     link::{LinkEvent, Links},
-    message::EndToken,
+    message::{EndToken, Message},
     observed::{Observed, Reading},
     registry::{Joined, Registry, SelfDescription},
 };
 use crate::{
     clock::{Clock, Rng},
-    fanout::Hub,
+    fanout::{Hub, Neighbours},
     limits::{HELD_SWEEP_EVERY, LEASE_OWN_MAX, LEASE_RENEW_EVERY, LOOKUPS_MAX, READINGS_UNTIL_DEAD},
     log::{Log, LogError},
     metrics::Metrics,
     rows::{Held, NodeRow},
+    session::Alternatives,
     store::Store,
 };
 
@@ -55,6 +56,8 @@ pub(crate) struct NodeOptions {
     pub(crate) address: SocketAddr,
     pub(crate) client_addresses: Vec<String>,
     pub(crate) server_id: u32,
+    /// Where to say where clients may go instead of here.
+    pub(crate) alternatives: Alternatives,
 }
 
 /// Why a node did not start.
@@ -80,12 +83,15 @@ pub(crate) struct Node {
     pub(super) metrics: Arc<Metrics>,
     clock: Clock,
     pub(super) rng: Rng,
+    alternatives: Alternatives,
     /// The number in force; 0 while there is no lease.
     number: AtomicU64,
     clock_is_wrong: AtomicBool,
     /// Live nodes to which there is no link.
     pub(super) unreachable: Mutex<BTreeSet<NodeNumber>>,
-    /// Where clients may go instead, newest reading.
+    /// Nodes for which something was dropped: they are told to look.
+    owed: Mutex<BTreeSet<NodeNumber>>,
+    /// The other nodes that live.
     peers: Mutex<BTreeMap<NodeNumber, NodeRow>>,
     pub(super) lookups: Arc<Semaphore>,
     /// Large conversations that this node's row is in the store for. Held while rows are written.
@@ -121,9 +127,11 @@ impl Node {
             metrics: options.metrics,
             clock: options.clock,
             rng: options.rng,
+            alternatives: options.alternatives,
             number: AtomicU64::new(0),
             clock_is_wrong: AtomicBool::new(false),
             unreachable: Mutex::default(),
+            owed: Mutex::default(),
             peers: Mutex::default(),
             lookups: Arc::new(Semaphore::new(LOOKUPS_MAX)),
             interests: tokio::sync::Mutex::default(),
@@ -133,6 +141,7 @@ impl Node {
         });
         let log = log(&node);
         let _ = node.log.set(Arc::downgrade(&log));
+        node.hub.presence.set_neighbours(Weak::clone(&node.me) as Weak<dyn Neighbours>);
         node.join().await?;
         node.spawn(Self::keep_lease);
         node.spawn(Self::sweep_held);
@@ -172,9 +181,13 @@ impl Node {
         self.clock_is_wrong.load(Ordering::Acquire)
     }
 
-    /// Where clients may go instead of here.
-    pub(crate) fn alternatives(&self) -> Vec<String> {
-        self.peers.lock().values().flat_map(|row| row.client_addresses.iter().cloned()).collect()
+    /// Puts a message into the queue of another node. What finds no room is made up for.
+    pub(super) fn send(&self, to: NodeNumber, message: Message) -> bool {
+        let is_sent = self.links.send(to, message);
+        if !is_sent && self.peers.lock().contains_key(&to) {
+            self.owed.lock().insert(to);
+        }
+        is_sent
     }
 
     /// Gives up the lease and all that is held, once no session is left.
@@ -185,6 +198,7 @@ impl Node {
             tracing::warn!(%error, "the node's rows were not cleared; the others will");
         }
         self.stop();
+        self.links.closed().await;
     }
 
     async fn join(&self) -> Result<(), JoinError> {
@@ -300,6 +314,9 @@ impl Node {
             reading.dead.iter().for_each(|dead| self.clear(*dead));
         }
         self.set_peers(&others, &reading);
+        for owed in std::mem::take(&mut *self.owed.lock()) {
+            self.send(owed, Message::HintsLost);
+        }
     }
 
     fn set_peers(&self, others: &BTreeMap<NodeNumber, NodeRow>, reading: &Reading) {
@@ -311,6 +328,8 @@ impl Node {
         let known: BTreeSet<NodeNumber> = peers.keys().copied().collect();
         let now: BTreeSet<NodeNumber> = live.keys().copied().collect();
         *peers = live;
+        let addresses = peers.values().flat_map(|row| &row.client_addresses);
+        self.alternatives.set(addresses.filter_map(|address| ServerAddress::parse(address).ok()).collect());
         if known == now {
             return;
         }

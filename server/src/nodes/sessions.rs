@@ -39,7 +39,7 @@ impl Node {
             drop(ending);
             let (user, device) = (user.clone(), Some(device));
             let code = ErrorCode::SessionReplaced;
-            if self.links.send(node, Message::EndSessions { user, device, code, token }) {
+            if self.send(node, Message::EndSessions { user, device, code, token }) {
                 waits.push(wait);
             }
         }

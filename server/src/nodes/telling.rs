@@ -83,7 +83,7 @@ impl Node {
         for (node, users) in hosts {
             for users in users.chunks(HINT_USERS_MAX) {
                 let to = HintTo::Users(users.to_vec());
-                self.links.send(node, Message::Hint(Hint { conversation, news: news.clone(), to }));
+                self.send(node, Message::Hint(Hint { conversation, news: news.clone(), to }));
             }
         }
         if to_interested {
@@ -92,7 +92,7 @@ impl Node {
                     continue;
                 };
                 let to = HintTo::AllInterested;
-                self.links.send(node, Message::Hint(Hint { conversation, news: news.clone(), to }));
+                self.send(node, Message::Hint(Hint { conversation, news: news.clone(), to }));
             }
         }
         Ok(())
@@ -128,7 +128,7 @@ impl Node {
     pub(crate) async fn end_sessions_of(&self, user: &UserId, code: ErrorCode) -> Result<(), LogError> {
         for node in self.other_hosts(user).await? {
             let token = EndToken::new(self.rng.number());
-            self.links.send(node, Message::EndSessions { user: user.clone(), device: None, code, token });
+            self.send(node, Message::EndSessions { user: user.clone(), device: None, code, token });
         }
         Ok(())
     }
@@ -142,7 +142,7 @@ impl Node {
     ) -> Result<(), LogError> {
         for node in self.other_hosts(user).await? {
             let (user, other) = (user.clone(), other.clone());
-            self.links.send(node, Message::Blocked { user, other, blocked });
+            self.send(node, Message::Blocked { user, other, blocked });
         }
         Ok(())
     }
@@ -170,6 +170,6 @@ impl Neighbours for Node {
     }
 
     fn show(&self, to: NodeNumber, user: &UserId, state: PresenceState, last_seen: Option<TimestampMs>) {
-        self.links.send(to, Message::Presence { user: user.clone(), state, last_seen });
+        self.send(to, Message::Presence { user: user.clone(), state, last_seen });
     }
 }

@@ -11,7 +11,7 @@ use rustls::time_provider::{DefaultTimeProvider, TimeProvider};
 
 use crate::{
     clock::{Clock, Rng},
-    config::{Config, Credentials},
+    config::{ClusterConfig, Config, Credentials},
     fault::Faults,
     metrics::Metrics,
     tickets::Tickets,
@@ -37,6 +37,8 @@ pub struct ServerOptions {
     pub clock: Clock,
     /// Randomness.
     pub rng: Rng,
+    /// The cluster that it is a node of, if it is. All nodes work on one store.
+    pub cluster: Option<ClusterOptions>,
     /// A fault for the store to commit.
     #[cfg(feature = "fault-injection")]
     pub store_fault: Option<crate::StoreFault>,
@@ -52,12 +54,14 @@ impl ServerOptions {
     /// What every start needs, and no fault.
     #[must_use]
     pub fn new(data: PathBuf, config: Config, credentials: Credentials, clock: Clock, rng: Rng) -> Self {
+        let cluster = ClusterOptions::configured(&config.cluster);
         Self {
             data,
             config,
             credentials,
             clock,
             rng,
+            cluster,
             #[cfg(feature = "fault-injection")]
             store_fault: None,
             #[cfg(feature = "fault-injection")]
@@ -68,7 +72,53 @@ impl ServerOptions {
     }
 }
 
+/// What makes a server a node of a cluster.
+#[derive(Clone, Debug)]
+pub struct ClusterOptions {
+    /// Where it listens for other nodes, UDP.
+    pub listen: SocketAddr,
+    /// Where other nodes reach it.
+    pub advertise: SocketAddr,
+    /// The certificate of the cluster's authority, PEM.
+    pub authority: PathBuf,
+    /// The node's certificate, PEM.
+    pub certificate: PathBuf,
+    /// Its private key, PEM.
+    pub key: PathBuf,
+    /// Where clients reach it, `host:port`: what other nodes tell theirs when they drain.
+    pub client_addresses: Vec<String>,
+    /// What connection ids name it by; 0: nothing does.
+    pub server_id: u32,
+}
+
+impl ClusterOptions {
+    /// What a configuration says, if it says that there are other nodes.
+    fn configured(config: &ClusterConfig) -> Option<Self> {
+        Some(Self {
+            listen: config.listen?,
+            advertise: config.advertised()?,
+            authority: config.authority.clone()?,
+            certificate: config.certificate.clone()?,
+            key: config.key.clone()?,
+            client_addresses: config.client_addresses.clone(),
+            server_id: config.server_id,
+        })
+    }
+}
+
 impl ServerOptions {
+    /// What balancers know this server by; 0: nothing.
+    fn server_id(&self) -> u32 {
+        self.cluster.as_ref().map_or(self.config.cluster.server_id, |cluster| cluster.server_id)
+    }
+
+    /// Whose rows this server's tickets have in the store. A node that has no name of its own keeps none there: another
+    /// one would read them, and a ticket could be used twice.
+    pub(super) fn ticket_rows(&self) -> Option<u32> {
+        let server_id = self.server_id();
+        (server_id != 0 || self.cluster.is_none()).then_some(server_id)
+    }
+
     #[cfg(feature = "fault-injection")]
     pub(super) fn faults(&self) -> Faults {
         Faults::new(self.fault)
@@ -82,8 +132,17 @@ impl ServerOptions {
 
 #[cfg(not(feature = "simulation"))]
 impl ServerOptions {
-    fn time_of_certificates(&self) -> Arc<dyn TimeProvider> {
+    pub(super) fn time_of_certificates(&self) -> Arc<dyn TimeProvider> {
         Arc::new(DefaultTimeProvider)
+    }
+
+    /// Where other nodes come, and what links draw from.
+    #[expect(clippy::unused_self, reason = "a simulation has its own")]
+    pub(super) fn node_socket(
+        &self,
+        cluster: &ClusterOptions,
+    ) -> std::io::Result<(Arc<dyn AsyncUdpSocket>, Option<[u8; 32]>)> {
+        Ok((bind_udp(cluster.listen)?, None))
     }
 
     pub(super) fn socket(
@@ -102,7 +161,18 @@ impl ServerOptions {
 
 #[cfg(feature = "simulation")]
 impl ServerOptions {
-    fn time_of_certificates(&self) -> Arc<dyn TimeProvider> {
+    /// Where other nodes come, and what links draw from.
+    pub(super) fn node_socket(
+        &self,
+        cluster: &ClusterOptions,
+    ) -> std::io::Result<(Arc<dyn AsyncUdpSocket>, Option<[u8; 32]>)> {
+        match self.simulation.as_ref().and_then(|it| Some((Arc::clone(it.node_socket.as_ref()?), it.seed))) {
+            Some((socket, seed)) => Ok((socket, Some(seed))),
+            None => Ok((bind_udp(cluster.listen)?, None)),
+        }
+    }
+
+    pub(super) fn time_of_certificates(&self) -> Arc<dyn TimeProvider> {
         let simulated = self.simulation.as_ref().map(|simulation| Arc::clone(&simulation.time));
         simulated.unwrap_or_else(|| Arc::new(DefaultTimeProvider))
     }
@@ -141,9 +211,8 @@ impl ServerOptions {
         &self,
         secret: Option<&ClusterSecret>,
     ) -> Result<EndpointConfig, StartError> {
-        let cluster = &self.config.cluster;
-        if let (Some(secret), Some(server_id)) = (secret, ServerId::new(cluster.server_id)) {
-            let plain = cluster.plain_connection_ids;
+        if let (Some(secret), Some(server_id)) = (secret, ServerId::new(self.server_id())) {
+            let plain = self.config.cluster.plain_connection_ids;
             return reset_key::endpoint_config_in_cluster(secret, server_id, plain, &self.rng)
                 .map_err(|error| StartError::ConnectionIds(error.to_string()));
         }

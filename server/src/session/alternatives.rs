@@ -19,7 +19,6 @@ pub(crate) struct Alternatives {
 
 impl Alternatives {
     /// Replaces the list. What is beyond the bound is left out.
-    #[cfg_attr(not(test), expect(dead_code, reason = "a server that is alone has nobody to name"))]
     pub(crate) fn set(&self, mut addresses: Vec<ServerAddress>) {
         addresses.truncate(ALTERNATIVES_MAX);
         self.addresses.store(Arc::new(addresses));

@@ -68,10 +68,10 @@ pub(crate) struct Shared {
     pub(crate) epoch: fulmar_protocol::Epoch,
     /// How fast each user sends and starts conversations.
     pub(crate) rates: crate::rates::Rates,
-    /// Where clients may go when it does.
-    pub(crate) alternatives: Alternatives,
     /// In a cluster: this node among the others.
     pub(crate) node: Option<Arc<Node>>,
+    /// Where clients may go when it does.
+    pub(crate) alternatives: Alternatives,
     /// Set when the server drains.
     pub(crate) draining: tokio_util::sync::CancellationToken,
 }

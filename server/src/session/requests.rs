@@ -182,6 +182,9 @@ impl ClientStream {
         let user = &self.handle.identity.user;
         self.lane.shared.log.set_block(user, &request.user, request.blocked).await?;
         self.lane.shared.hub.set_blocked(user, &request.user, request.blocked);
+        if let Some(node) = &self.lane.shared.node {
+            node.set_blocked(user, &request.user, request.blocked).await?;
+        }
         self.answer(&Frame::Done(Done)).await
     }
 

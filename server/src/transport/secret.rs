@@ -177,9 +177,14 @@ mod tests {
             assert!(ClusterSecret::parse(text.as_bytes()).unwrap() == made);
         }
         let digits = "a".repeat(62);
-        for wrong in
-            ["", "ab", &digits, &(digits.clone() + "+1"), &(digits.clone() + "g1"), &(digits + "abab")]
-        {
+        for wrong in [
+            "",
+            "ab",
+            &digits,
+            &(digits.clone() + "+1"),
+            &(digits.clone() + "g1"),
+            &(digits.clone() + "abab"),
+        ] {
             assert!(
                 matches!(ClusterSecret::parse(wrong.as_bytes()), Err(ClusterSecretError::NotHex)),
                 "{wrong}"

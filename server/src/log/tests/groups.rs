@@ -140,7 +140,7 @@ async fn a_group_that_outgrows_the_fan_out_limit_is_found_by_its_head() {
     fixture.send("m3", id, &text("many of us")).await.unwrap();
     for name in ["m0", "m69", "ann"] {
         let user = user(name);
-        let (behind, more) =
+        let Missed { behind, more, .. } =
             fixture.log.behind(&fixture.log.snapshot(), &user, &device(&user, 1), 10).await.unwrap();
         assert_eq!((behind.len(), more), (1, false), "{name}");
     }

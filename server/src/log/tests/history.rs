@@ -91,7 +91,8 @@ async fn who_was_removed_reads_to_the_removal_whatever_the_inbox_says() {
     removed.await.unwrap().unwrap();
     after.await.unwrap().unwrap();
     let bob = user("bob");
-    let (behind, _) = fixture.log.behind(&fixture.log.snapshot(), &bob, &device(&bob, 1), 10).await.unwrap();
+    let Missed { behind, .. } =
+        fixture.log.behind(&fixture.log.snapshot(), &bob, &device(&bob, 1), 10).await.unwrap();
     assert_eq!(
         behind.iter().map(|behind| (behind.seq, behind.cursor)).collect::<Vec<_>>(),
         [(Seq::new(3), Seq::ZERO)]

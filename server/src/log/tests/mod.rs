@@ -17,7 +17,7 @@ use fulmar_protocol::{
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, oneshot};
 
-use super::{LaneState, Listeners, Log, News, Notice, PendingSend, SendOutcome, SendRequest, Sender};
+use super::{LaneState, Listeners, Log, Missed, News, Notice, PendingSend, SendOutcome, SendRequest, Sender};
 use crate::{
     clock::ManualClock,
     config::LimitsConfig,

@@ -19,7 +19,6 @@ mod tests;
 mod tuning;
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use fulmar_protocol::Epoch;
@@ -134,9 +133,6 @@ impl Links {
     }
 
     /// Where it listens.
-    pub(crate) fn local_address(&self) -> io::Result<SocketAddr> {
-        self.0.0.endpoint.local_addr()
-    }
 
     /// The node lost its lease and took a new number: all links are closed and made anew.
     pub(crate) fn set_number(&self, number: NodeNumber) {
@@ -178,7 +174,7 @@ impl Links {
 
     /// Whether no other node is known.
     pub(crate) fn is_alone(&self) -> bool {
-        true
+        self.0.0.is_alone()
     }
 
     /// Ends all links and takes no more. Whatever waited is lost.

@@ -84,6 +84,10 @@ impl Shared {
         }
     }
 
+    pub(super) fn is_alone(&self) -> bool {
+        self.known.lock().peers.is_empty()
+    }
+
     pub(super) fn queue_of(&self, number: NodeNumber) -> Option<Arc<Queue>> {
         self.known.lock().peers.get(&number).map(|known| Arc::clone(&known.queue))
     }

@@ -66,10 +66,6 @@ impl EntryRun {
         &self.0
     }
 
-    pub(crate) fn into_vec(self) -> Vec<StoredEntry> {
-        self.0
-    }
-
     fn decode(frames: &[Bytes], head: &Head) -> Result<Self, MessageError> {
         let fault = |fault: &str| MessageError::field("entries", fault);
         let bytes = frames.iter().map(Bytes::len).fold(0, usize::saturating_add);

@@ -1,0 +1,76 @@
+//! Becoming a node of a cluster: a socket for the others, links, a lease.
+
+use std::sync::Arc;
+
+use fulmar_protocol::Epoch;
+use tokio::sync::mpsc;
+
+use super::{ClusterOptions, ServerOptions, StartError};
+use crate::{
+    fanout::Hub,
+    log::Log,
+    metrics::Metrics,
+    nodes::{
+        JoinError, Node, NodeNumber, NodeOptions,
+        link::{LinkEvent, LinkOptions, Links, NodeCredentials},
+    },
+    session::Alternatives,
+    store::Store,
+};
+
+/// What a server joins with.
+pub(super) struct Joining<'j> {
+    pub(super) options: &'j ServerOptions,
+    pub(super) cluster: &'j ClusterOptions,
+    pub(super) store: &'j Store,
+    pub(super) hub: &'j Arc<Hub>,
+    pub(super) metrics: &'j Arc<Metrics>,
+}
+
+impl Joining<'_> {
+    /// Returns once the node holds a lease.
+    pub(super) async fn join(
+        self,
+        epoch: Epoch,
+        alternatives: &Alternatives,
+        log: impl FnOnce(&Arc<Node>) -> Arc<Log>,
+    ) -> Result<(Arc<Node>, Arc<Log>), StartError> {
+        let (links, events) = self.links(epoch)?;
+        let options = NodeOptions {
+            store: self.store.clone(),
+            clock: self.options.clock.clone(),
+            rng: self.options.rng.clone(),
+            hub: Arc::clone(self.hub),
+            metrics: Arc::clone(self.metrics),
+            address: self.cluster.advertise,
+            client_addresses: self.cluster.client_addresses.clone(),
+            server_id: self.cluster.server_id,
+            alternatives: alternatives.clone(),
+        };
+        Ok(Node::start(options, links, events, log).await?)
+    }
+
+    fn links(&self, epoch: Epoch) -> Result<(Links, mpsc::Receiver<LinkEvent>), StartError> {
+        let ClusterOptions { listen, authority, certificate, key, .. } = self.cluster;
+        let credentials = NodeCredentials::read(authority, certificate, key)?;
+        let socket = self.options.node_socket(self.cluster);
+        let (socket, seed) = socket.map_err(|error| StartError::Listen { address: *listen, error })?;
+        let options = LinkOptions {
+            // Until it has one.
+            number: NodeNumber::new(0),
+            deployment: epoch,
+            credentials,
+            socket,
+            seed,
+            time: self.options.time_of_certificates(),
+            metrics: Arc::clone(self.metrics),
+        };
+        Links::start(options).map_err(|error| StartError::Links(error.to_string()))
+    }
+}
+
+impl From<JoinError> for StartError {
+    fn from(error: JoinError) -> Self {
+        Self::Cluster(error.to_string())
+    }
+}
