@@ -156,7 +156,7 @@ mod tests {
     /// A balancer is set up with it: it must not change with an update.
     #[test]
     fn keys_are_the_same_for_ever() {
-        assert_eq!(secret(1).connection_id_key_hex(), "PINNED");
+        assert_eq!(secret(1).connection_id_key_hex(), "a1e968e13f113dd2d18dc46942576aca");
     }
 
     #[test]
