@@ -9,6 +9,7 @@
 )]
 
 mod addresses;
+mod balancing;
 mod closing;
 mod command;
 mod confirming;
