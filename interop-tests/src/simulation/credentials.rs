@@ -10,7 +10,8 @@ use fulmar_server::Config;
 use jsonwebtoken::jwk::{Jwk, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header};
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SanType, SerialNumber, date_time_ymd,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, SanType,
+    SerialNumber, date_time_ymd,
 };
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -42,6 +43,10 @@ impl WorldCredentials {
         let folder = tempfile::tempdir().unwrap();
         let (authority, certificate, server_key) = certificates();
         let write = |name: &str, contents: &str| std::fs::write(folder.path().join(name), contents).unwrap();
+        let (cluster, node, node_key) = node_certificates();
+        write("cluster.pem", &cluster);
+        write("node.pem", &node);
+        write("node-key.pem", &node_key);
         write("certificate.pem", &certificate);
         write("key.pem", &server_key);
         // Made by the first server that starts otherwise, at random; and worlds start at the same time.
@@ -127,22 +132,38 @@ fn key_pair(octet: u8) -> KeyPair {
     KeyPair::try_from([&head[..], &[octet; 32]].concat()).unwrap()
 }
 
+fn params(name: &str, serial: u64) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.not_before = date_time_ymd(2020, 1, 1);
+    params.not_after = date_time_ymd(2060, 1, 1);
+    params.serial_number = Some(SerialNumber::from(serial));
+    params
+}
+
+/// The certificate of a cluster's authority, the one that all its nodes have, and its key, all PEM.
+fn node_certificates() -> (String, String, String) {
+    let mut authority = params("Fulmar cluster authority", 3);
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority_key = key_pair(4);
+    let authority_pem = authority.self_signed(&authority_key).unwrap().pem();
+    let mut node = params("node", 4);
+    node.subject_alt_names = vec![SanType::DnsName("node.fulmar.internal".try_into().unwrap())];
+    node.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+    let node_key = key_pair(5);
+    let certificate = node.signed_by(&node_key, &Issuer::new(authority, authority_key)).unwrap().pem();
+    (authority_pem, certificate, node_key.serialize_pem())
+}
+
 /// The authority's certificate, the server's, and the server's key, all PEM.
 fn certificates() -> (String, String, String) {
-    let params = |name: &str, serial: u64| {
-        let mut params = CertificateParams::default();
-        params.distinguished_name.push(DnType::CommonName, name);
-        params.not_before = date_time_ymd(2020, 1, 1);
-        params.not_after = date_time_ymd(2060, 1, 1);
-        params.serial_number = Some(SerialNumber::from(serial));
-        params
-    };
     let mut authority = params("Simulated authority", 1);
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority_key = key_pair(1);
     let authority_pem = authority.self_signed(&authority_key).unwrap().pem();
     let mut server = params("Simulated server", 2);
-    server.subject_alt_names = vec![SanType::IpAddress(super::world::SERVER_ADDRESS.into())];
+    let addresses = (0..super::world::NODES_MAX).map(super::world::node_address);
+    server.subject_alt_names = addresses.map(|address| SanType::IpAddress(address.into())).collect();
     let server_key = key_pair(2);
     let issuer = Issuer::new(authority, authority_key);
     let certificate = server.signed_by(&server_key, &issuer).unwrap().pem();

@@ -11,6 +11,7 @@
 mod addresses;
 mod balancing;
 mod closing;
+mod cluster;
 mod command;
 mod confirming;
 mod determinism;

@@ -16,6 +16,7 @@ Examples:
   cargo xtask sim --seeds 500 --minutes 30
   cargo xtask sim --seed 7 --minutes 30 --events 200   one seed, with more of what led there
   cargo xtask sim --seeds 20 --profile lte --profile edge
+  cargo xtask sim --seeds 20 --nodes 3   a cluster, whose nodes, lines and store break
   cargo xtask sim --seeds 20 --fault no-deduplication  the checks are checked
 
 The same build repeats a seed exactly: the same packets at the same times.
@@ -40,6 +41,9 @@ pub(crate) struct Arguments {
     /// How many users
     #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u64).range(2..=64))]
     users: u64,
+    /// How many nodes serve them: one server on its own, or a cluster that shares a store
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=5))]
+    nodes: u8,
     /// How many storms at once (default: one per core)
     #[arg(long)]
     jobs: Option<NonZeroUsize>,
@@ -92,6 +96,7 @@ fn options(arguments: &Arguments, seed: u64) -> StormOptions {
     let profiles: Vec<_> = arguments.profile.iter().filter_map(|name| Profile::by_name(name)).collect();
     let mut options = StormOptions::new(seed, length, &profiles);
     options.users = usize::try_from(arguments.users).unwrap_or(usize::MAX);
+    options.nodes = usize::from(arguments.nodes);
     if let Some(fault) = arguments.fault.as_deref().and_then(Fault::by_name) {
         options.prepare = Arc::new(|server| (fault.commit)(server));
     }
@@ -166,8 +171,8 @@ fn again(arguments: &Arguments, seed: u64) -> String {
     let profiles: String = arguments.profile.iter().map(|name| format!(" --profile {name}")).collect();
     let fault = arguments.fault.as_ref().map(|name| format!(" --fault {name}")).unwrap_or_default();
     format!(
-        "cargo xtask sim --seed {seed} --minutes {}{profiles} --users {}{fault} --events {}",
-        arguments.minutes, arguments.users, arguments.events
+        "cargo xtask sim --seed {seed} --minutes {}{profiles} --users {} --nodes {}{fault} --events {}",
+        arguments.minutes, arguments.users, arguments.nodes, arguments.events
     )
 }
 

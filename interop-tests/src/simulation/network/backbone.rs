@@ -2,7 +2,7 @@
 //!
 //! Locks: a host's may be held while the backbone's is taken, never the other way round, and never two hosts'.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,13 +29,15 @@ pub(super) struct Backbone {
 #[derive(Debug)]
 struct Shared {
     hosts: BTreeMap<IpAddr, HostCell>,
+    /// From whom nothing comes to whom.
+    parted: BTreeSet<(IpAddr, IpAddr)>,
     sequence: u64,
     digest: Digest,
 }
 
 impl Backbone {
     pub(super) fn new(seed: u64) -> Self {
-        let shared = Shared { hosts: BTreeMap::new(), sequence: 0, digest: Digest::new() };
+        let shared = Shared { hosts: BTreeMap::new(), parted: BTreeSet::new(), sequence: 0, digest: Digest::new() };
         Self { start: Instant::now(), seed, shared: Mutex::new(shared) }
     }
 
@@ -90,6 +92,9 @@ impl Backbone {
         let (host, sequence) = {
             let mut shared = self.shared.lock();
             shared.digest.packet(at, packet.from, packet.to, packet.payload.len());
+            if shared.parted.contains(&(packet.from.ip(), packet.to.ip())) {
+                return true;
+            }
             let Some(host) = shared.hosts.get(&packet.to.ip()).map(Arc::clone) else { return false };
             shared.sequence += 1;
             (host, shared.sequence)
@@ -98,6 +103,16 @@ impl Backbone {
         host.advance(self.now());
         host.expect(at, sequence, packet);
         true
+    }
+
+    /// Loses whatever one host sends to another from now on; or carries it again.
+    pub(super) fn part(&self, from: IpAddr, to: IpAddr, parted: bool) {
+        let pairs = &mut self.shared.lock().parted;
+        if parted {
+            pairs.insert((from, to));
+        } else {
+            pairs.remove(&(from, to));
+        }
     }
 
     /// Notes that a packet was read.

@@ -60,6 +60,12 @@ impl Network {
         Self { backbone: Arc::new(Backbone::new(seed)) }
     }
 
+    /// Nothing passes between two hosts, either way, from now on; or passes again.
+    pub fn part(&self, one: IpAddr, other: IpAddr, parted: bool) {
+        self.backbone.part(one, other, parted);
+        self.backbone.part(other, one, parted);
+    }
+
     /// The host at an address: a new one with this profile, or the one that is there, with this profile from
     /// now on.
     #[must_use]

@@ -4,6 +4,7 @@
 //! network, every app runs, the server is there. Then everything has to arrive.
 
 mod actor;
+mod cluster;
 mod groups;
 mod life;
 mod talk;
@@ -28,6 +29,7 @@ use super::watch::Watch;
 use super::world::World;
 
 use actor::Actor;
+use cluster::{all_is_well, cluster_weather};
 use weather::weather;
 
 /// How long all may take to arrive when all is well again.
@@ -54,6 +56,8 @@ pub struct StormOptions {
     pub profiles: Vec<&'static Profile>,
     /// How many users there are.
     pub users: usize,
+    /// How many nodes serve them: one, or a cluster.
+    pub nodes: usize,
     /// The last word on the options of each start of the server.
     pub prepare: Arc<dyn Fn(&mut ServerOptions) + Send + Sync>,
     /// By which it is watched.
@@ -65,7 +69,7 @@ impl StormOptions {
     #[must_use]
     pub fn new(seed: u64, length: Duration, profiles: &[&'static Profile]) -> Self {
         let prepare = Arc::new(|_: &mut _| {});
-        Self { seed, length, profiles: profiles.to_vec(), users: 6, prepare, watch: Watch::default() }
+        Self { seed, length, profiles: profiles.to_vec(), users: 6, nodes: 1, prepare, watch: Watch::default() }
     }
 }
 
@@ -108,10 +112,12 @@ struct Scene {
 pub async fn storm(options: StormOptions) -> StormReport {
     let mut random = StdRng::seed_from_u64(options.seed);
     let prepare = Arc::clone(&options.prepare);
-    let world = World::with(options.seed, move |server| prepare(server));
+    let world = World::cluster(options.seed, options.nodes, move |server| prepare(server));
     let recorder = Recorder::new(world.origin());
     let _watched = options.watch.begin(&recorder);
-    world.start_server().await;
+    for node in 0..world.nodes() {
+        world.start_node(node).await;
+    }
     let scene = Arc::new(set_scene(&options, &world, &recorder, &mut random));
     let mut tasks = tokio::task::JoinSet::new();
     for device in &scene.devices {
@@ -119,7 +125,11 @@ pub async fn storm(options: StormOptions) -> StormReport {
         let begins = begins(&options, device, &mut random);
         tasks.spawn(actor.run(begins, options.length));
     }
-    tasks.spawn(weather(Arc::clone(&scene), options.length, random.random()));
+    if options.nodes == 1 {
+        tasks.spawn(weather(Arc::clone(&scene), options.length, random.random()));
+    } else {
+        tasks.spawn(cluster_weather(Arc::clone(&scene), options.length, random.random()));
+    }
     let mut look = tokio::time::interval(LOOK);
     while !is_over(&world, &recorder, &options.watch) {
         tokio::select! {
@@ -167,7 +177,10 @@ fn set_scene(options: &StormOptions, world: &World, recorder: &Recorder, random:
             let watched = recorder.clone();
             let watcher = Arc::new(move |event: &_| watched.told(number, event));
             let wrong = Duration::from_secs(random.random_range(0..7 * 24 * 3_600));
-            let device = Device::new(world, user.clone(), number, profile, watcher).with_clock_ahead(wrong);
+            let servers = (0..world.nodes()).map(|node| world.server_name((number + node) % world.nodes()));
+            let device = Device::new(world, user.clone(), number, profile, watcher)
+                .with_clock_ahead(wrong)
+                .with_servers(servers.collect());
             // Some are handed the newest only when they are far behind. A user's first device is handed all, so
             // that somebody is.
             let skips = place > 0 && random.random_bool(0.3);
@@ -197,9 +210,7 @@ async fn calm(scene: &Scene, watch: &Watch) {
         return;
     }
     scene.recorder.note("calm");
-    if !scene.world.has_server() {
-        scene.world.start_server().await;
-    }
+    all_is_well(&scene.world).await;
     for device in &scene.devices {
         device.host.restore();
         device.start();
