@@ -107,6 +107,8 @@ table! {
     lost_hints_found: Counter = "fulmar_lost_hints_found_total", Kind::Counter,
         "Conversations of which a session knew less than there was when it looked again, and no hint had told it. Some are hints that were on their way.";
     nodes: Gauge = "fulmar_nodes", Kind::Gauge, "Other nodes of the cluster that hold a lease.";
+    clock_is_wrong: Gauge = "fulmar_clock_is_wrong", Kind::Gauge,
+        "1 while this node's clock differs from most of the others', and it appends nothing. Else 0.";
     leases_lost: Counter = "fulmar_leases_lost_total", Kind::Counter,
         "Times when this node could not renew its lease in time, and ended its sessions.";
     lookups_dropped: Counter = "fulmar_lookups_dropped_total", Kind::Counter,
