@@ -63,6 +63,8 @@ pub(crate) const ROSTER_MEMBERS_TOTAL_MAX: usize = 500_000;
 pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The head start of one address before the next is tried beside it.
 pub(crate) const ADDRESS_HEAD_START: Duration = Duration::from_millis(250);
+/// And of one whose path is known to be slow: twice its round trip, but not more than this.
+pub(crate) const ADDRESS_HEAD_START_MAX: Duration = Duration::from_secs(1);
 /// Servers that the builder takes. One more is refused.
 pub(crate) const SERVERS_MAX: usize = 16;
 /// Addresses of one name that are tried; further ones are left out.

@@ -31,8 +31,8 @@ pub use admin::{
 pub use auth::{AuthError, AuthOptions, Authenticator, Identity, KeySetError};
 pub use clock::{Clock, ManualClock, Rng};
 pub use config::{
-    AuthConfig, Config, ConfigError, Credentials, LimitsConfig, ListenConfig, LogConfig, LogFormat,
-    StoreConfig, TlsConfig,
+    AuthConfig, ClusterConfig, Config, ConfigError, Credentials, LimitsConfig, ListenConfig, LogConfig,
+    LogFormat, StoreConfig, TlsConfig,
 };
 pub use development::{Development, DevelopmentError};
 #[cfg(feature = "fault-injection")]
@@ -51,5 +51,6 @@ pub use store::{
 };
 #[cfg(feature = "simulation")]
 pub use store::{MemoryDisk, SharedHandle, SharedStore, StoreTrouble, StoreTroubleCounts};
+pub use transport::secret::{ClusterSecret, ClusterSecretError};
 pub use transport::tls::{TlsError, TlsOptions, crypto_provider, quic_server_config};
 pub use watched_files::FileError;

@@ -24,7 +24,7 @@ use crate::{
     session::{Alternatives, Shared},
     store::{Health, Store, StoreError, StoreOptions},
     tickets::Tickets,
-    transport::{frames::varint, reset_key, tls, tuning},
+    transport::{frames::varint, secret::ClusterSecretError, tls, tuning},
 };
 
 use joining::Joining;
@@ -66,6 +66,22 @@ pub enum StartError {
     /// The store holds what this server cannot read.
     #[error("{0}")]
     Rows(String),
+    /// The embedded store has one process, and a cluster several.
+    #[error(
+        "cluster.listen is set, but the store is embedded, which other nodes cannot reach: a cluster needs FoundationDB"
+    )]
+    ClusterWithEmbeddedStore,
+    /// The secret that the nodes of the cluster share could not be used.
+    #[error("cluster.secret ({}): {error}", path.display())]
+    ClusterSecret {
+        /// Its file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: ClusterSecretError,
+    },
+    /// Connection ids that tell which node they belong to cannot be made.
+    #[error("cannot make connection ids for cluster.server_id: {0}")]
+    ConnectionIds(String),
     /// The key by which clients learn at once of a crash could not be read or made.
     #[error("cannot keep reset-key in {}: {error}; the folder must be writable", data.display())]
     ResetKey {
@@ -129,7 +145,13 @@ impl Server {
         };
         let (tickets_max, settings) =
             (options.config.limits.tickets_max(), tuning::early_data_settings(epoch));
-        let tickets = Tickets::new(tickets_max, settings, options.clock.clone(), Arc::clone(&metrics));
+        let tickets = Tickets::new(
+            tickets_max,
+            settings,
+            options.ticket_rows(),
+            options.clock.clone(),
+            Arc::clone(&metrics),
+        );
         tickets.load(&store).await?;
         let tls = options.tls(&tickets, &metrics)?;
         let shared = Arc::new(Shared {
@@ -263,6 +285,9 @@ async fn open_store(options: &ServerOptions, metrics: &Arc<Metrics>) -> Result<S
             SimulatedStore::Shared(handle) => Store::shared(handle),
         });
     }
+    if options.cluster.is_some() {
+        return Err(StartError::ClusterWithEmbeddedStore);
+    }
     let path = options.data.join("store");
     let opened = tokio::task::spawn_blocking(move || Store::open(&path, store_options)).await;
     let reason = || StoreError::Failed { reason: "opening the store panicked".into() };
@@ -287,12 +312,14 @@ fn bind(
 ) -> Result<(Endpoint, SocketAddr), StartError> {
     let address = options.config.listen.address;
     let listen = |error| StartError::Listen { address, error };
-    let data = &options.data;
-    let endpoint_config = reset_key::endpoint_config(data)
-        .map_err(|error| StartError::ResetKey { data: data.clone(), error })?;
+    let secret = options.cluster_secret()?;
+    let endpoint_config = options.endpoint_config(secret.as_ref())?;
     let (endpoint_config, socket) = options.socket(endpoint_config).map_err(listen)?;
     let mut config = quinn::ServerConfig::with_crypto(Arc::new(tls));
     config.transport_config(Arc::new(options.transport())).max_incoming(tuning::INCOMING_MAX);
+    if let Some(secret) = &secret {
+        config.token_key(Arc::new(secret.token_key()));
+    }
     let runtime = Arc::new(TokioRuntime);
     let endpoint = Endpoint::new_with_abstract_socket(endpoint_config, Some(config), socket, runtime);
     let endpoint = endpoint.map_err(listen)?;

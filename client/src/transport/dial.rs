@@ -209,7 +209,7 @@ impl<'a, B: Send + 'a> Race<'_, 'a, B> {
         // Only the first may have it, and only where the ticket may be good.
         let early = self.early.take().filter(|_| self.endpoints.last() == Some(address));
         let now = Instant::now();
-        (self.began, self.next_at) = (true, now + ADDRESS_HEAD_START);
+        (self.began, self.next_at) = (true, now + self.endpoints.head_start(address));
         let is_early = early.is_some();
         let handshake = async move {
             connect(connecting, early).await.map_err(|cause| DialError::Connection { server, cause })

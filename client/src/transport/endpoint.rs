@@ -137,6 +137,13 @@ impl Endpoints {
         servers
     }
 
+    /// How long an address is waited for before the next is tried beside it: longer where the path is known to be slow,
+    /// or every connection would be begun at every server.
+    pub(crate) fn head_start(&self, address: SocketAddr) -> Duration {
+        let round_trip = self.paths.lock().round_trips.get(&address).copied().unwrap_or_default();
+        (round_trip * 2).clamp(limits::ADDRESS_HEAD_START, limits::ADDRESS_HEAD_START_MAX)
+    }
+
     /// The address of the last session.
     pub(crate) fn last(&self) -> Option<SocketAddr> {
         self.paths.lock().last

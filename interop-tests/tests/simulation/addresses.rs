@@ -86,6 +86,28 @@ fn after_the_dead_one_only_the_living_is_tried() {
     });
 }
 
+/// On a path whose round trip is three head starts, every server would be met with every connection.
+#[test]
+fn on_a_slow_path_what_worked_last_is_waited_for() {
+    run(async {
+        let world = World::new(1);
+        world.start_server().await;
+        let user = UserId::parse("alice").unwrap();
+        let servers = vec![format!("{SERVER_ADDRESS}:{SERVER_PORT}"), dead(1), dead(2)];
+        let alice = Device::new(&world, user, 1, &Profile::EDGE, Arc::new(|_| {})).with_servers(servers);
+        alice.start();
+        online(&alice).await;
+        world.stop_server().await;
+        world.start_server().await;
+        let mut status = alice.client().unwrap().status();
+        status.wait_for(|status| !status.is_online()).await.unwrap();
+        alice.host.capture();
+        online(&alice).await;
+        let elsewhere = alice.host.captured().iter().any(|packet| packet.to.ip() != SERVER_ADDRESS);
+        assert!(!elsewhere, "another address was tried");
+    });
+}
+
 #[test]
 fn when_all_are_dead_the_client_says_so_and_goes_on() {
     run(async {

@@ -9,6 +9,7 @@
 )]
 
 mod addresses;
+mod balancing;
 mod closing;
 mod cluster;
 mod command;

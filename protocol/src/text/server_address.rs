@@ -1,6 +1,6 @@
 //! Where a server is, as people and frames write it.
 
-use std::net::Ipv6Addr;
+use core::net::Ipv6Addr;
 use std::str::FromStr;
 
 use super::{TextInvalid, text};

@@ -16,17 +16,17 @@ use crate::state_folder;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Connection")]
 pub(crate) struct ClientOptions {
-    /// The server
-    #[arg(long, value_name = "HOST:PORT", env = "FULMAR_SERVER")]
-    server: Option<String>,
+    /// The server; several, with commas between them or one after another, are tried in their order
+    #[arg(long, value_name = "HOST:PORT", env = "FULMAR_SERVER", value_delimiter = ',')]
+    server: Vec<String>,
     /// The certificate authority to trust, a PEM file
     #[arg(long, value_name = "FILE", env = "FULMAR_CA")]
     ca: Option<PathBuf>,
     /// The user's token
     #[arg(long, value_name = "TOKEN", env = "FULMAR_TOKEN", hide_env_values = true)]
     token: Option<String>,
-    /// Where this device keeps its id, its outbox and how far it has read [default: a folder for this
-    /// server and user that no other process uses]
+    /// Where this device keeps its id, its outbox and how far it has read [default: a folder for the first
+    /// server and this user that no other process uses]
     #[arg(long, value_name = "DIR", env = "FULMAR_STATE")]
     state: Option<PathBuf>,
 }
@@ -87,11 +87,15 @@ impl ClientOptions {
         Ok(self.builder(true)?.start()?)
     }
 
-    /// The server, as it was named.
+    /// The first server, as it was named.
     pub(crate) fn server(&self) -> Result<&str, Failure> {
-        set(self.server.as_deref()).ok_or_else(|| {
+        self.servers().next().ok_or_else(|| {
             missing("server", "--server HOST:PORT", "FULMAR_SERVER", "for a trial: fulmar serve --dev")
         })
+    }
+
+    fn servers(&self) -> impl Iterator<Item = &str> {
+        self.server.iter().map(|server| server.trim()).filter(|server| !server.is_empty())
     }
 
     fn builder(&self, backlog: bool) -> Result<ClientBuilder, Failure> {
@@ -111,7 +115,7 @@ impl ClientOptions {
             None => state_folder::default_state(server, token)?,
         };
         let builder = Client::builder()
-            .server(server)
+            .servers(self.servers())
             .trust_ca_file(ca)
             .token(token)
             .state(state)
@@ -134,7 +138,7 @@ mod tests {
 
     fn options(server: &str, ca: &str, token: &str) -> ClientOptions {
         ClientOptions {
-            server: Some(server.to_owned()),
+            server: vec![server.to_owned()],
             ca: Some(ca.into()),
             token: Some(token.to_owned()),
             state: Some("/nonexistent/state".into()),

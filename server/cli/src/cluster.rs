@@ -1,4 +1,6 @@
-//! `fulmar cluster`: the certificates by which the nodes of a cluster know each other.
+//! `fulmar cluster`: the certificates by which the nodes of a cluster know each other, and the secret that they share.
+
+mod secret;
 
 use std::fs;
 use std::io::Write as _;
@@ -15,12 +17,13 @@ use crate::output;
 /// The name of the authority's two files.
 const AUTHORITY: &str = "authority";
 
-/// Make the certificates by which nodes of a cluster know each other
+/// Make the certificates by which nodes of a cluster know each other, and the secret that they share
 #[derive(Debug, Args)]
 #[command(
     arg_required_else_help = true,
     after_help = "Example:\n  fulmar cluster ca --out authority\n  \
-                  fulmar cluster cert node-1 --ca authority --out node-1"
+                  fulmar cluster cert node-1 --ca authority --out node-1\n  \
+                  fulmar cluster secret secret"
 )]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -31,6 +34,7 @@ pub(crate) struct Arguments {
 enum Command {
     Ca(AuthorityArguments),
     Cert(CertificateArguments),
+    Secret(secret::Arguments),
 }
 
 /// Make the cluster's authority: authority.pem and authority.key
@@ -103,6 +107,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
             })?;
             write(out, name, &made, written)
         }
+        Command::Secret(arguments) => secret::run(arguments),
     }
 }
 
@@ -155,7 +160,7 @@ enum Readers {
 
 /// Writes a file as a whole, or not at all.
 fn write_file(path: &Path, contents: &str, readers: Readers, force: bool) -> Result<(), Failure> {
-    let folder = path.parent().unwrap_or(Path::new("."));
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // Nobody but the owner can read it until it is there as a whole.
     let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|error| unwritable(path, &error))?;
     file.write_all(contents.as_bytes())
@@ -189,7 +194,7 @@ fn there_already(path: &Path) -> Failure {
 }
 
 fn unwritable(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::failed(format!("cannot write {}: {error}; choose another folder with --out", path.display()))
+    Failure::failed(format!("cannot write {}: {error}; choose another folder", path.display()))
 }
 
 fn failed(error: &ClusterCertificateError) -> Failure {

@@ -104,6 +104,8 @@ mod tests {
             "fulmar send --conversation 0100000000000000000000000000000f --stdin --timeout 5s",
             "fulmar tail --with bob --from 1 --count 3 --json",
             "fulmar tail",
+            "fulmar inbox --server a:1,b:2 --server c:3",
+            "fulmar cluster secret secret --show",
             "fulmar history --conversation 0100000000000000000000000000000f --json",
             "fulmar inbox --json",
             "fulmar mark-read --conversation 0100000000000000000000000000000f --seq 3",

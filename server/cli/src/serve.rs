@@ -22,7 +22,8 @@ use crate::{log, output, signals};
     after_help = "Example: for a trial; prints what to type next\n  fulmar serve --data fulmar-data --dev\n\n\
                   Example: for real\n  fulmar serve --data /var/lib/fulmar --config /etc/fulmar/fulmar.toml\n\n\
                   Without --dev the configuration must name a certificate, its key and the keys of tokens; \
-                  docs/fulmar.example.toml has every key. SIGTERM ends it gracefully, within 10 s."
+                  docs/fulmar.example.toml has every key. With its section [cluster] the server is one of several \
+                  nodes: see docs/cluster.md. SIGTERM ends it gracefully, within 10 s."
 )]
 pub(crate) struct Arguments {
     /// Where the server keeps what must last; created when it is not there

@@ -41,6 +41,14 @@ pub enum ConfigError {
         /// What it may be.
         allowed: String,
     },
+    /// Two values do not go together, or one lacks another.
+    #[error("{}{problem}", file.as_deref().map(prefix).unwrap_or_default())]
+    Contradiction {
+        /// The file, when it came from one.
+        file: Option<PathBuf>,
+        /// What is wrong, and what to do about it.
+        problem: String,
+    },
     /// A file without which a server does not start is not named.
     #[error(
         "{key} is not set: name {what} in the configuration (fulmar serve --config FILE), or use --dev for a trial"
@@ -68,6 +76,9 @@ impl ConfigError {
         match self {
             Self::OutOfRange { key, value, allowed, .. } => {
                 Self::OutOfRange { file: Some(path.to_owned()), key, value, allowed }
+            }
+            Self::Contradiction { problem, .. } => {
+                Self::Contradiction { file: Some(path.to_owned()), problem }
             }
             other => other,
         }

@@ -7,6 +7,7 @@
 //!
 //! What only the command line says is absent: where the data is, and whether this is a trial (`--dev`).
 
+mod cluster;
 mod error;
 mod limits;
 mod sections;
@@ -19,6 +20,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub use cluster::ClusterConfig;
 pub use error::ConfigError;
 pub use limits::LimitsConfig;
 pub use sections::{AuthConfig, ListenConfig, LogConfig, LogFormat, StoreConfig, TlsConfig};
@@ -40,6 +42,8 @@ pub struct Config {
     pub auth: AuthConfig,
     /// The embedded store.
     pub store: StoreConfig,
+    /// The server as one of several.
+    pub cluster: ClusterConfig,
     /// How much users, and all together, may do.
     pub limits: LimitsConfig,
     /// The log.
@@ -87,6 +91,7 @@ impl Config {
         self.listen.check()?;
         self.auth.check()?;
         self.store.check()?;
+        self.cluster.check()?;
         self.limits.check()?;
         self.log.check()
     }
@@ -111,7 +116,16 @@ impl Config {
     }
 
     fn resolve_paths(&mut self, folder: &Path) {
-        let paths = [&mut self.tls.certificate, &mut self.tls.key, &mut self.auth.jwks];
+        let cluster = &mut self.cluster;
+        let paths = [
+            &mut self.tls.certificate,
+            &mut self.tls.key,
+            &mut self.auth.jwks,
+            &mut cluster.certificate,
+            &mut cluster.key,
+            &mut cluster.authority,
+            &mut cluster.secret,
+        ];
         for path in paths.into_iter().flatten() {
             // An absolute path replaces the folder.
             *path = folder.join(&*path);

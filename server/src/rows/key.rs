@@ -18,6 +18,9 @@ const NODE: u8 = b'N';
 /// What a node holds elsewhere, by the node: so that it is found when the node is gone.
 const HELD: u8 = b'M';
 
+/// Version, area and server id, before the rest of a ticket's key.
+const TICKET_PREFIX_BYTES: usize = 2 + 4;
+
 /// A key of the store.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Key(Vec<u8>);
@@ -179,11 +182,16 @@ impl Key {
         Self(key).with(device.as_bytes())
     }
 
-    /// A ticket for a shorter next handshake. The one that expires first comes first.
-    pub(crate) fn ticket(expires_at: TimestampMs, id: &[u8; TICKET_ID_BYTES]) -> Self {
-        let mut key = Vec::with_capacity(2 + 8 + TICKET_ID_BYTES);
+    /// A ticket for a shorter next handshake, of the server with this id (0: one that is alone). The one that expires
+    /// first comes first. Each server has its own: a ticket that two knew could be used twice.
+    pub(crate) fn ticket(server_id: u32, expires_at: TimestampMs, id: &[u8; TICKET_ID_BYTES]) -> Self {
+        Self::tickets_of(server_id).with(&expires_at.get().to_be_bytes()).with(id)
+    }
+
+    fn tickets_of(server_id: u32) -> Self {
+        let mut key = Vec::with_capacity(TICKET_PREFIX_BYTES + 8 + TICKET_ID_BYTES);
         key.extend_from_slice(&[SCHEMA_VERSION, TICKET]);
-        Self(key).with(&expires_at.get().to_be_bytes()).with(id)
+        Self(key).with(&server_id.to_be_bytes())
     }
 
     /// The key of a row of `tickets`, as it was read.
@@ -191,8 +199,9 @@ impl Key {
         Self(key.to_vec())
     }
 
-    pub(crate) fn tickets() -> KeyRange {
-        Self(vec![SCHEMA_VERSION, TICKET]).prefix()
+    /// All tickets of a server.
+    pub(crate) fn tickets(server_id: u32) -> KeyRange {
+        Self::tickets_of(server_id).prefix()
     }
 
     pub(crate) fn epoch() -> Self {
@@ -292,8 +301,8 @@ pub(crate) fn device_at_end(key: &[u8]) -> Option<DeviceId> {
     Some(DeviceId::new(bytes))
 }
 
-/// When the ticket of a row of `tickets` expires, and its id: all of its key but the first two bytes.
+/// When the ticket of a row of `tickets` expires, and its id: all of its key after the server.
 pub(crate) fn ticket_of(key: &[u8]) -> Option<(TimestampMs, [u8; TICKET_ID_BYTES])> {
-    let (expires_at, id) = key.get(2..)?.split_first_chunk()?;
+    let (expires_at, id) = key.get(TICKET_PREFIX_BYTES..)?.split_first_chunk()?;
     Some((TimestampMs::new(u64::from_be_bytes(*expires_at)), id.try_into().ok()?))
 }

@@ -11,12 +11,14 @@ use rustls::time_provider::{DefaultTimeProvider, TimeProvider};
 
 use crate::{
     clock::{Clock, Rng},
-    config::{Config, Credentials},
+    config::{ClusterConfig, Config, Credentials},
     fault::Faults,
     metrics::Metrics,
     tickets::Tickets,
-    transport::{tls, tuning},
+    transport::{connection_ids::ServerId, reset_key, secret::ClusterSecret, tls, tuning},
 };
+
+use super::StartError;
 
 /// As much as the system allows: bursts of many sessions arrive on one socket.
 const SOCKET_BUFFER_BYTES: usize = 4 * 1024 * 1024;
@@ -52,13 +54,14 @@ impl ServerOptions {
     /// What every start needs, and no fault.
     #[must_use]
     pub fn new(data: PathBuf, config: Config, credentials: Credentials, clock: Clock, rng: Rng) -> Self {
+        let cluster = ClusterOptions::configured(&config.cluster);
         Self {
             data,
             config,
             credentials,
             clock,
             rng,
-            cluster: None,
+            cluster,
             #[cfg(feature = "fault-injection")]
             store_fault: None,
             #[cfg(feature = "fault-injection")]
@@ -88,7 +91,34 @@ pub struct ClusterOptions {
     pub server_id: u32,
 }
 
+impl ClusterOptions {
+    /// What a configuration says, if it says that there are other nodes.
+    fn configured(config: &ClusterConfig) -> Option<Self> {
+        Some(Self {
+            listen: config.listen?,
+            advertise: config.advertised()?,
+            authority: config.authority.clone()?,
+            certificate: config.certificate.clone()?,
+            key: config.key.clone()?,
+            client_addresses: config.client_addresses.clone(),
+            server_id: config.server_id,
+        })
+    }
+}
+
 impl ServerOptions {
+    /// What balancers know this server by; 0: nothing.
+    fn server_id(&self) -> u32 {
+        self.cluster.as_ref().map_or(self.config.cluster.server_id, |cluster| cluster.server_id)
+    }
+
+    /// Whose rows this server's tickets have in the store. A node that has no name of its own keeps none there: another
+    /// one would read them, and a ticket could be used twice.
+    pub(super) fn ticket_rows(&self) -> Option<u32> {
+        let server_id = self.server_id();
+        (server_id != 0 || self.cluster.is_none()).then_some(server_id)
+    }
+
     #[cfg(feature = "fault-injection")]
     pub(super) fn faults(&self) -> Faults {
         Faults::new(self.fault)
@@ -169,6 +199,27 @@ impl ServerOptions {
 }
 
 impl ServerOptions {
+    /// What the nodes of the cluster share, if anything.
+    pub(super) fn cluster_secret(&self) -> Result<Option<ClusterSecret>, StartError> {
+        let Some(path) = &self.config.cluster.secret else { return Ok(None) };
+        let failed = |error| StartError::ClusterSecret { path: path.clone(), error };
+        ClusterSecret::read(path).map(Some).map_err(failed)
+    }
+
+    /// How connection ids are made, and resets after a crash.
+    pub(super) fn endpoint_config(
+        &self,
+        secret: Option<&ClusterSecret>,
+    ) -> Result<EndpointConfig, StartError> {
+        if let (Some(secret), Some(server_id)) = (secret, ServerId::new(self.server_id())) {
+            let plain = self.config.cluster.plain_connection_ids;
+            return reset_key::endpoint_config_in_cluster(secret, server_id, plain, &self.rng)
+                .map_err(|error| StartError::ConnectionIds(error.to_string()));
+        }
+        let data = &self.data;
+        reset_key::endpoint_config(data).map_err(|error| StartError::ResetKey { data: data.clone(), error })
+    }
+
     pub(super) fn tls(
         &self,
         tickets: &Arc<Tickets>,

@@ -28,9 +28,10 @@ type Change = (Key, Option<Bytes>);
 impl Tickets {
     /// Reads the rows that an earlier process left. The newest are held, the others are to be cleared.
     pub(crate) async fn load(&self, store: &Store) -> Result<(), StoreError> {
+        let Some(server_id) = self.server_id else { return Ok(()) };
         let now = self.clock.now();
         let snapshot = store.snapshot();
-        let mut range = Key::tickets();
+        let mut range = Key::tickets(server_id);
         let (mut good, mut bad) = (Vec::new(), Vec::new());
         loop {
             // From the end: those given last.
@@ -76,6 +77,9 @@ impl Tickets {
     /// Writes what is to be written, all of it unless the store fails.
     pub(crate) async fn write(&self, store: &Store) {
         self.forget_expired();
+        if self.server_id.is_none() {
+            return;
+        }
         loop {
             let (changes, written) = self.next_changes();
             if changes.is_empty() {
@@ -119,12 +123,13 @@ impl Tickets {
 
     /// The row of a ticket, unless it was taken before there was one.
     fn row(&self, held: &mut Held, id: &super::TicketId) -> Option<Change> {
+        let server_id = self.server_id?;
         let ticket = held.by_id.get_mut(id)?;
         ticket.stored = true;
         let row = TicketRow {
             settings: Bytes::copy_from_slice(&self.settings),
             session: Bytes::copy_from_slice(&ticket.session),
         };
-        Some((Key::ticket(ticket.expires_at, id), Some(row.encode())))
+        Some((Key::ticket(server_id, ticket.expires_at, id), Some(row.encode())))
     }
 }

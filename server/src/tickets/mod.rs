@@ -17,7 +17,9 @@
 //! whose ticket says that it is more than a minute older or younger than it is, so that a recorded flight is of use
 //! for that minute only, and what it can do then is written in `session::opening`.
 //!
-//! Absent: sharing tickets between servers, and stateless tickets, with which early data is refused.
+//! Absent: sharing tickets between servers of one store, each of which keeps rows of its own: a ticket that two knew
+//! could be used twice, and asking the store in the midst of a handshake is not possible. A client that comes to
+//! another node waits for a round trip. And stateless tickets, with which early data is refused.
 
 mod keeper;
 #[cfg(test)]
@@ -61,6 +63,8 @@ struct Ticket {
 
 #[derive(Default)]
 struct Held {
+    /// Whose rows these are.
+    server_id: u32,
     by_id: HashMap<TicketId, Ticket>,
     /// The oldest first.
     order: BTreeMap<u64, TicketId>,
@@ -76,6 +80,8 @@ pub(crate) struct Tickets {
     held: Mutex<Held>,
     tickets_max: usize,
     settings: SettingsDigest,
+    /// Whose rows its tickets have. Without it they have none, and live as long as the process.
+    server_id: Option<u32>,
     clock: Clock,
     metrics: Arc<Metrics>,
     /// Rows are to be written or cleared.
@@ -86,11 +92,13 @@ impl Tickets {
     pub(crate) fn new(
         tickets_max: usize,
         settings: SettingsDigest,
+        server_id: Option<u32>,
         clock: Clock,
         metrics: Arc<Metrics>,
     ) -> Arc<Self> {
-        let (held, changed) = (Mutex::default(), Notify::new());
-        Arc::new(Self { held, tickets_max, settings, clock, metrics, changed })
+        let held = Mutex::new(Held { server_id: server_id.unwrap_or(0), ..Held::default() });
+        let changed = Notify::new();
+        Arc::new(Self { held, tickets_max, settings, server_id, clock, metrics, changed })
     }
 
     /// Forgets those whose time is over.
@@ -126,7 +134,7 @@ impl Held {
         let ticket = self.by_id.remove(id)?;
         self.order.remove(&ticket.number);
         if ticket.stored {
-            self.to_clear.push_back(Key::ticket(ticket.expires_at, id));
+            self.to_clear.push_back(Key::ticket(self.server_id, ticket.expires_at, id));
         }
         Some(ticket)
     }

@@ -26,7 +26,11 @@ impl World {
     }
 
     fn tickets_under(&self, tickets_max: usize, settings: SettingsDigest) -> Arc<Tickets> {
-        Tickets::new(tickets_max, settings, self.hands.clock(), Arc::clone(&self.metrics))
+        Tickets::new(tickets_max, settings, Some(0), self.hands.clock(), Arc::clone(&self.metrics))
+    }
+
+    fn tickets_of(&self, server_id: Option<u32>) -> Arc<Tickets> {
+        Tickets::new(1_000, SETTINGS, server_id, self.hands.clock(), Arc::clone(&self.metrics))
     }
 
     fn store(&self) -> Store {
@@ -65,7 +69,7 @@ fn good(tickets: &Tickets, numbers: impl IntoIterator<Item = u8>) -> Vec<u8> {
 }
 
 async fn rows(store: &Store) -> usize {
-    store.snapshot().range(Key::tickets(), 10_000, false).await.unwrap().len()
+    store.snapshot().range(Key::tickets(0), 10_000, false).await.unwrap().len()
 }
 
 // FUL-TRANS-18
@@ -182,6 +186,36 @@ async fn tickets_of_other_settings_expired_ones_and_too_many_are_cleared_at_the_
     assert_eq!(rows(&store).await, 0);
 }
 
+// FUL-TRANS-18
+#[tokio::test]
+async fn servers_of_one_store_have_tickets_of_their_own() {
+    let world = World::new();
+    let store = world.store();
+    let given = world.tickets_of(Some(7));
+    give(&given, [1, 2]);
+    given.write(&store).await;
+    for other in [Some(0), Some(8), None] {
+        let other = world.tickets_of(other);
+        other.load(&store).await.unwrap();
+        assert_eq!(good(&other, [1, 2]), [0; 0]);
+        other.write(&store).await;
+    }
+    let again = world.tickets_of(Some(7));
+    again.load(&store).await.unwrap();
+    assert_eq!(good(&again, [1, 2]), [1, 2]);
+}
+
+#[tokio::test]
+async fn a_server_without_rows_of_its_own_writes_none() {
+    let world = World::new();
+    let store = world.store();
+    let tickets = world.tickets_of(None);
+    give(&tickets, [1, 2]);
+    tickets.write(&store).await;
+    assert_eq!(rows(&store).await, 0);
+    assert_eq!(good(&tickets, [1]), [1]);
+}
+
 #[tokio::test]
 async fn a_row_that_does_not_decode_is_cleared_and_harms_nothing() {
     let world = World::new();
@@ -189,7 +223,7 @@ async fn a_row_that_does_not_decode_is_cleared_and_harms_nothing() {
     let tickets = world.tickets(10);
     give(&tickets, [1]);
     tickets.write(&store).await;
-    let (key, _) = store.snapshot().range(Key::tickets(), 1, false).await.unwrap().remove(0);
+    let (key, _) = store.snapshot().range(Key::tickets(0), 1, false).await.unwrap().remove(0);
     assert!(ticket_of(&key).is_some());
     store
         .run(move |transaction| {

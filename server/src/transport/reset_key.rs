@@ -1,4 +1,5 @@
-//! The key by which a server answers for connections that it has forgotten, kept in the data folder.
+//! The key by which a server answers for connections that it has forgotten, kept in the data folder or made from the
+//! secret of its cluster.
 //!
 //! A server that was killed knows nothing of the connections it had. When their packets arrive after its
 //! restart it answers with a stateless reset, which clients believe only when it was made with the key of the
@@ -8,6 +9,9 @@
 //!
 //! The file is private: who has it can end connections, though neither read nor write on them. When it is not
 //! there, or not whole, a new one is made, and old connections wait once more.
+//!
+//! In a cluster whose nodes have server ids, key and ids are made from the cluster's secret, so that a node that comes
+//! up on another machine answers for what it had, too.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
@@ -17,6 +21,10 @@ use std::sync::Arc;
 use aws_lc_rs::{hmac, rand};
 use quinn::EndpointConfig;
 use quinn_proto::HashedConnectionIdGenerator;
+
+use super::connection_ids::{KeyRefused, Scheme, ServerId};
+use super::secret::ClusterSecret;
+use crate::clock::Rng;
 
 const KEY_BYTES: usize = 64;
 const FILE: &str = "reset-key";
@@ -32,6 +40,25 @@ pub(crate) fn endpoint_config(data: &Path) -> io::Result<EndpointConfig> {
     let connection_ids = u64::from_be_bytes(octets);
     let mut config = EndpointConfig::new(Arc::new(key));
     config.cid_generator(move || Box::new(HashedConnectionIdGenerator::from_key(connection_ids)));
+    Ok(config)
+}
+
+/// The configuration of a node whose connection ids tell balancers where they belong.
+pub(crate) fn endpoint_config_in_cluster(
+    secret: &ClusterSecret,
+    server_id: ServerId,
+    plain: bool,
+    rng: &Rng,
+) -> Result<EndpointConfig, KeyRefused> {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, &secret.reset_key(server_id));
+    let scheme = if plain {
+        Scheme::plain(server_id)
+    } else {
+        Scheme::encrypted(server_id, &secret.connection_id_key())?
+    };
+    let mut config = EndpointConfig::new(Arc::new(key));
+    let rng = rng.clone();
+    config.cid_generator(move || Box::new(scheme.generator(rng.clone())));
     Ok(config)
 }
 

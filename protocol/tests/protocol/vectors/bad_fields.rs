@@ -8,7 +8,7 @@ use super::frames::{direct, group};
 use crate::schema::Schema;
 
 pub(super) fn cases(schema: &Schema) -> Vec<Case> {
-    let malformed = [session(), lanes(), requests()].concat();
+    let malformed = [session(), go_away(), lanes(), requests()].concat();
     let case = |code, (message, name, doc, fields): BadFields| {
         Case::of_fields(schema, message, name, &fields, Head::TypeAndLength).invalid(code, doc)
     };
@@ -69,6 +69,12 @@ fn session() -> Vec<BadFields> {
             "a line break in the message",
             json!({"code": 1, "message": "a\nb"}),
         ),
+    ]
+}
+
+/// Of `GoAway`.
+fn go_away() -> Vec<BadFields> {
+    vec![
         (
             "GoAway",
             "go_away_reversed",

@@ -10,6 +10,7 @@
 )]
 
 mod cluster;
+mod cluster_secret;
 mod crash;
 mod demo;
 mod fulmar;

@@ -179,7 +179,13 @@ fn remembering(tickets: Arc<dyn StoresServerSessions>) -> Arc<ServerConfig> {
 }
 
 fn tickets() -> Arc<Tickets> {
-    Tickets::new(100, early_data_settings(fulmar_protocol::Epoch::new(1)), Clock::system(), Metrics::new())
+    Tickets::new(
+        100,
+        early_data_settings(fulmar_protocol::Epoch::new(1)),
+        Some(0),
+        Clock::system(),
+        Metrics::new(),
+    )
 }
 
 #[test]
