@@ -289,6 +289,31 @@ fn a_run_can_be_repeated_from_its_seeds() {
     assert_eq!(first, packets_of_a_run([&one, &other]));
 }
 
+#[tokio::test]
+async fn links_work_over_the_machines_own_sockets() {
+    use quinn::Runtime as _;
+    let cluster = Cluster::new(&Network::default());
+    let bind = || {
+        let socket = std::net::UdpSocket::bind((std::net::Ipv4Addr::LOCALHOST, 0)).unwrap();
+        TokioRuntime.wrap_udp_socket(socket).unwrap()
+    };
+    let start = |number| {
+        let options = cluster.options(number, cluster.credentials());
+        Node::start(LinkOptions { socket: bind(), seed: None, ..options }, Versions::SPOKEN)
+    };
+    let (mut one, mut other) = (start(1), start(2));
+    one.links.set_peers(vec![other.peer]);
+    other.links.set_peers(vec![one.peer]);
+    assert_eq!(one.event().await, LinkEvent::Up(other.number()));
+    assert_eq!(other.event().await, LinkEvent::Up(one.number()));
+    for number in 0..1_000 {
+        assert!(one.links.send(other.number(), numbered(number)));
+    }
+    for number in 0..1_000 {
+        assert_eq!(other.heard_from(one.number()).await, number);
+    }
+}
+
 #[test]
 fn a_queue_holds_the_longest_message() {
     const { assert!(NODE_MESSAGE_BYTES_MAX < LINK_QUEUE_BYTES_MAX) };
