@@ -15,13 +15,14 @@ use crate::simulation::SimulatedStore;
 use crate::{
     admin::{AdminOptions, AdminServer},
     auth::{AuthOptions, Authenticator, KeySetError},
+    config::StoreKind,
     fanout::Hub,
     log::{Log, LogError},
     metrics::Metrics,
     operations::Operations,
     rates::Rates,
     session::Shared,
-    store::{Health, Store, StoreError, StoreOptions},
+    store::{FoundationDbOptions, Health, Store, StoreError, StoreOptions},
     tickets::Tickets,
     transport::{frames::varint, reset_key, tls, tuning},
 };
@@ -237,6 +238,11 @@ async fn open_store(options: &ServerOptions, metrics: &Arc<Metrics>) -> Result<S
             SimulatedStore::Own(disk) => Store::memory(disk, store_options),
             SimulatedStore::Shared(handle) => Store::shared(handle),
         });
+    }
+    if config.kind == StoreKind::FoundationDb {
+        let place =
+            FoundationDbOptions { cluster_file: config.cluster_file.clone(), prefix: config.prefix.clone() };
+        return Ok(Store::open_foundationdb(&place, store_options).await?);
     }
     let path = options.data.join("store");
     let opened = tokio::task::spawn_blocking(move || Store::open(&path, store_options)).await;
