@@ -30,8 +30,8 @@ async fn ids_in_packets(configure: impl Fn(&mut ServerOptions) + Send + Sync + '
     client.ping().await.unwrap();
     assert!(client.status().borrow().is_online());
     let sent = alice.host.captured();
-    let short = sent.iter().filter(|packet| packet.bytes[0] & 0x80 == 0);
-    short.map(|packet| packet.bytes[1..18].to_vec()).collect()
+    let short = sent.iter().filter(|packet| packet.payload[0] & 0x80 == 0);
+    short.map(|packet| packet.payload[1..18].to_vec()).collect()
 }
 
 fn secret(folder: &tempfile::TempDir) -> PathBuf {
