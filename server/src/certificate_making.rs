@@ -17,6 +17,9 @@ const LATEST: TimestampMs = TimestampMs::new(221_845_000_000_000);
 /// The longest that a certificate is good: the year 9999 is the last that can be written.
 const LIFETIME_MAX: Duration = Duration::from_secs(900 * 365 * 24 * 60 * 60);
 
+/// How long an authority says that it is good. Longer than anybody plans for: those who trust it seldom look.
+pub(crate) const AUTHORITY_LIFETIME: Duration = Duration::from_secs(20 * 365 * 24 * 60 * 60);
+
 /// A certificate of that name, good from a day before `now` to `lifetime` after it. Its number follows from its key.
 pub(crate) fn certificate_params(name: &str, now: TimestampMs, lifetime: Duration) -> CertificateParams {
     let start_of_1970 = date_time_ymd(1970, 1, 1);

@@ -115,5 +115,3 @@ pub(crate) const LINK_QUEUE_MESSAGES_MAX: usize = 8_192;
 pub(crate) const LINK_QUEUE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Events of all links that wait for whoever takes them; then no link is read until there is room.
 pub(crate) const LINK_EVENTS_MAX: usize = 1_024;
-/// Nodes that one node knows of; those on top, with the highest numbers, get no link.
-pub(crate) const PEERS_MAX: usize = 256;

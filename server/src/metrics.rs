@@ -9,6 +9,7 @@
 //! registry of the protocol or from this file, never anything a peer sent, so the number of series is
 //! fixed.
 
+mod close_reason;
 mod hedge_drop;
 mod node;
 
@@ -16,10 +17,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fulmar_protocol::{ErrorCode, ErrorScope};
+use fulmar_protocol::ErrorCode;
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Label, Level, Metadata, Recorder};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusRecorder};
 
+pub use close_reason::CloseReason;
 pub(crate) use hedge_drop::HedgeDrop;
 pub(crate) use node::{LinkRefusal, MessageKind};
 
@@ -78,7 +80,7 @@ table! {
         "Connections that were accepted and have not come to the end of the handshake.";
     connections_opened: Counter = "fulmar_connections_opened_total", Kind::Counter,
         "Connections that came as far as the end of the handshake.";
-    connections_closed: Family = "fulmar_connections_closed_total", Kind::Family("reason", close_reasons),
+    connections_closed: Family = "fulmar_connections_closed_total", Kind::Family("reason", CloseReason::names),
         "Connections that ended, by the reason.";
     entries_accepted: Counter = "fulmar_entries_accepted_total", Kind::Counter,
         "Entries that were appended and answered.";
@@ -105,6 +107,8 @@ table! {
     lost_hints_found: Counter = "fulmar_lost_hints_found_total", Kind::Counter,
         "Conversations of which a session knew less than there was when it looked again, and no hint had told it. Some are hints that were on their way.";
     nodes: Gauge = "fulmar_nodes", Kind::Gauge, "Other nodes of the cluster that hold a lease.";
+    clock_is_wrong: Gauge = "fulmar_clock_is_wrong", Kind::Gauge,
+        "1 while this node's clock differs from most of the others', and it appends nothing. Else 0.";
     leases_lost: Counter = "fulmar_leases_lost_total", Kind::Counter,
         "Times when this node could not renew its lease in time, and ended its sessions.";
     lookups_dropped: Counter = "fulmar_lookups_dropped_total", Kind::Counter,
@@ -199,16 +203,6 @@ impl Metrics {
         self.hedges_dropped.add(cause.name(), 1);
     }
 
-    /// Counts a link that was refused, or ended for what came over it.
-    pub(crate) fn node_link_refused(&self, cause: LinkRefusal) {
-        self.node_links_refused.add(cause.name(), 1);
-    }
-
-    /// Counts a message that did not go to another node.
-    pub(crate) fn node_message_dropped(&self, kind: MessageKind) {
-        self.node_messages_dropped.add(kind.name(), 1);
-    }
-
     /// The text that Prometheus reads.
     #[must_use]
     pub fn render(&self) -> String {
@@ -228,61 +222,8 @@ impl fmt::Debug for Metrics {
     }
 }
 
-/// Why a connection ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CloseReason {
-    /// One of the two ends closed it with a code of the registry.
-    Code(ErrorCode),
-    /// Nothing was heard of the client for the idle timeout.
-    TimedOut,
-    /// The client's QUIC stack, or ours, found a fault in the other's.
-    Transport,
-    /// The client forgot the connection, after a restart perhaps.
-    Reset,
-    /// The handshake did not come to its end.
-    Handshake,
-}
-
-impl CloseReason {
-    const OTHERS: [Self; 4] = [Self::TimedOut, Self::Transport, Self::Reset, Self::Handshake];
-
-    /// The reason of a connection that ended with `error`. `sent` is the code that this server closed it
-    /// with, if it did.
-    #[must_use]
-    pub fn of(error: &quinn::ConnectionError, sent: Option<ErrorCode>) -> Self {
-        use quinn::ConnectionError as End;
-        match error {
-            End::LocallyClosed => Self::Code(sent.unwrap_or(ErrorCode::NoError)),
-            End::ApplicationClosed(close) => {
-                let code = u32::try_from(close.error_code.into_inner()).unwrap_or(u32::MAX);
-                Self::Code(ErrorCode::from(code))
-            }
-            End::TimedOut => Self::TimedOut,
-            End::Reset => Self::Reset,
-            End::VersionMismatch => Self::Handshake,
-            End::TransportError(_) | End::ConnectionClosed(_) | End::CidsExhausted => Self::Transport,
-        }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Code(code) => code.name(),
-            Self::TimedOut => "timed_out",
-            Self::Transport => "transport",
-            Self::Reset => "reset",
-            Self::Handshake => "handshake",
-        }
-    }
-}
-
 fn error_codes() -> Vec<&'static str> {
     ErrorCode::ALL.iter().map(|code| code.name()).chain(["unknown"]).collect()
-}
-
-fn close_reasons() -> Vec<&'static str> {
-    let codes = ErrorCode::ALL.iter().filter(|code| code.scope().contains(&ErrorScope::Connection));
-    let others = CloseReason::OTHERS.iter().map(|reason| reason.name());
-    codes.map(|code| code.name()).chain(["unknown"]).chain(others).collect()
 }
 
 /// Counters that differ in the value of one label.
@@ -396,21 +337,5 @@ mod tests {
         assert!(text.contains("\nfulmar_store_sync_seconds_bucket{le=\"0.0001\"} 0\n"), "{text}");
         assert!(text.contains("\nfulmar_store_sync_seconds_bucket{le=\"0.00025\"} 1\n"), "{text}");
         assert!(text.contains("\nfulmar_append_batch_entries_bucket{le=\"16\"} 1\n"), "{text}");
-    }
-
-    #[test]
-    fn the_end_of_a_connection_has_one_reason() {
-        use quinn::ConnectionError as End;
-        let sent = Some(ErrorCode::GoingAway);
-        assert_eq!(CloseReason::of(&End::LocallyClosed, sent), CloseReason::Code(ErrorCode::GoingAway));
-        assert_eq!(CloseReason::of(&End::LocallyClosed, None), CloseReason::Code(ErrorCode::NoError));
-        assert_eq!(CloseReason::of(&End::TimedOut, sent), CloseReason::TimedOut);
-        let closed_with = |code: u64| {
-            let error_code = quinn::VarInt::from_u64(code).unwrap();
-            End::ApplicationClosed(quinn::ApplicationClose { error_code, reason: bytes::Bytes::new() })
-        };
-        assert_eq!(CloseReason::of(&closed_with(0), None), CloseReason::Code(ErrorCode::NoError));
-        let unknown = CloseReason::of(&closed_with(1 << 40), None);
-        assert_eq!(unknown.name(), "unknown");
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use fulmar_server::{
     Clock, ClusterOptions, Config, MemoryDisk, Metrics, Rng, Server, ServerOptions, SharedHandle,
-    SharedStore, SimulatedStore, Simulation, StoreOptions, StoreTrouble,
+    SharedStore, SimulatedStore, Simulation, StartError, StoreOptions, StoreTrouble,
 };
 use parking_lot::Mutex;
 use tokio::time::Instant;
@@ -31,6 +31,8 @@ pub const SERVER_PORT: u16 = 4433;
 pub(super) const NODES_MAX: usize = 5;
 /// Where nodes listen for each other.
 const NODE_PORT: u16 = 4434;
+/// When a server that did not start is started again, as whoever looks after a machine does.
+const START_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// How long a sync takes on the server's disk, unless it is set otherwise.
 const SERVER_SYNC: Duration = Duration::from_millis(2);
 
@@ -204,11 +206,25 @@ impl World {
         self.start_node(0).await;
     }
 
-    /// Starts a node, or starts it again.
+    /// Starts a node, or starts it again; again and again while it has no store to start with.
     ///
     /// # Panics
-    /// When it does not start.
+    /// When it does not start for another reason.
     pub async fn start_node(&self, node: usize) {
+        let server = loop {
+            match Server::start(self.options(node)).await {
+                Ok(server) => break server,
+                Err(StartError::Rows(_) | StartError::Cluster(_)) if self.nodes() > 1 => {
+                    tokio::time::sleep(START_AGAIN_AFTER).await;
+                }
+                Err(error) => panic!("the server does not start: {error}"),
+            }
+        };
+        *self.place(node).server.lock() = Some(server);
+    }
+
+    /// What a node is started with, its sockets included.
+    fn options(&self, node: usize) -> ServerOptions {
         let place = self.place(node);
         let credentials = WorldCredentials::get();
         let mut config = Config::development();
@@ -254,8 +270,7 @@ impl World {
             });
         }
         (self.inner.prepare)(&mut options);
-        let server = Server::start(options).await.expect("the server starts");
-        *place.server.lock() = Some(server);
+        options
     }
 
     /// A node's way to the store that all share.

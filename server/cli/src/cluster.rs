@@ -45,9 +45,6 @@ struct AuthorityArguments {
     /// The folder for both files; made if it is not there
     #[arg(long, value_name = "DIR", default_value = ".")]
     out: PathBuf,
-    /// How long the authority is good
-    #[arg(long, value_name = "TIME", value_parser = crate::duration::parse, default_value = "3650d")]
-    ttl: Duration,
     #[command(flatten)]
     written: Written,
 }
@@ -66,7 +63,7 @@ struct CertificateArguments {
     /// The folder for both files; made if it is not there
     #[arg(long, value_name = "DIR", default_value = ".")]
     out: PathBuf,
-    /// How long the certificate is good; not longer than the authority
+    /// How long the certificate is good
     #[arg(long, value_name = "TIME", value_parser = crate::duration::parse, default_value = "365d")]
     ttl: Duration,
     #[command(flatten)]
@@ -95,19 +92,19 @@ struct Made<'a> {
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let now = Clock::system().now();
     match &arguments.command {
-        Command::Ca(AuthorityArguments { out, ttl, written }) => {
-            let made = ClusterAuthority::create(now, *ttl).map_err(|error| failed(&error))?;
+        Command::Ca(AuthorityArguments { out, written }) => {
+            let made = ClusterAuthority::create(now).map_err(|error| failed(&error))?;
             write(out, AUTHORITY, &made, written)
         }
         Command::Cert(CertificateArguments { name, ca, out, ttl, written }) => {
+            if name == AUTHORITY {
+                return Err(Failure::usage("authority is the authority's own name: give the node another"));
+            }
             let authority = open(ca)?;
             let made = authority.issue(name, now, *ttl).map_err(|error| match error {
                 ClusterCertificateError::NameInvalid => Failure::usage(error.to_string()),
                 error => failed(&error),
             })?;
-            if name == AUTHORITY {
-                return Err(Failure::usage("authority is the authority's own name: give the node another"));
-            }
             write(out, name, &made, written)
         }
         Command::Secret(arguments) => secret::run(arguments),
@@ -202,7 +199,7 @@ fn unwritable(path: &Path, error: &std::io::Error) -> Failure {
 
 fn failed(error: &ClusterCertificateError) -> Failure {
     Failure::failed(match error {
-        ClusterCertificateError::WouldBeRefused(_) => format!("{error}; choose a shorter --ttl"),
+        ClusterCertificateError::WouldBeRefused(_) => format!("{error}; make one with fulmar cluster ca"),
         error => error.to_string(),
     })
 }

@@ -98,7 +98,7 @@ mod tests {
             "fulmar admin drain",
             "fulmar store check --data d",
             "fulmar store compact --data d",
-            "fulmar cluster ca --out d --ttl 3650d --force --json",
+            "fulmar cluster ca --out d --force --json",
             "fulmar cluster cert node-1 --ca d --out e --ttl 90d --force --json",
             "fulmar send --server h:1 --ca c --token t --state s --to bob hello --json",
             "fulmar send --conversation 0100000000000000000000000000000f --stdin --timeout 5s",

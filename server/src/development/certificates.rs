@@ -21,10 +21,9 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 use super::files::{Readers, read, read_or_make_key, write};
 use super::{DevelopmentError, names};
-use crate::certificate_making::{certificate_params, is_of_key};
+use crate::certificate_making::{AUTHORITY_LIFETIME, certificate_params, is_of_key};
 use crate::transport::tls::crypto_provider;
 
-const AUTHORITY_LIFETIME: Duration = Duration::from_secs(20 * 365 * 24 * 60 * 60);
 const CERTIFICATE_LIFETIME: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 const RENEWED_BEFORE_ITS_END: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// Makes the authority and the server certificate where they are missing, broken or about to expire.

@@ -1,5 +1,19 @@
 //! What is counted of the links between nodes: the values of labels.
 
+use super::Metrics;
+
+impl Metrics {
+    /// Counts a link that was refused, or ended for what came over it.
+    pub(crate) fn node_link_refused(&self, cause: LinkRefusal) {
+        self.node_links_refused.add(cause.name(), 1);
+    }
+
+    /// Counts a message that did not go to another node.
+    pub(crate) fn node_message_dropped(&self, kind: MessageKind) {
+        self.node_messages_dropped.add(kind.name(), 1);
+    }
+}
+
 /// The kinds of message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum MessageKind {

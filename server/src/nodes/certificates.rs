@@ -4,6 +4,9 @@
 //! certificate's fingerprint, in the node's row; so no address is in it, and a certificate may be made before it is
 //! known where its node will run.
 //!
+//! Keys are Ed25519, whose signatures all have one length, and so have the numbers of certificates: in a simulation
+//! packets have the same lengths in every run.
+//!
 //! Absent: names other than [`NODE_NAME`], files (who calls decides where they are), and revocation.
 
 use std::sync::Arc;
@@ -12,7 +15,7 @@ use std::time::Duration;
 use fulmar_protocol::TimestampMs;
 use rcgen::{
     BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
-    PKCS_ECDSA_P256_SHA256, SanType,
+    PKCS_ED25519, SanType, SerialNumber,
 };
 use rustls::RootCertStore;
 use rustls::client::WebPkiServerVerifier;
@@ -23,7 +26,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::Fingerprint;
 use super::link::NODE_NAME;
-use crate::certificate_making::{certificate_params, is_of_key};
+use crate::certificate_making::{AUTHORITY_LIFETIME, certificate_params, is_of_key};
 use crate::transport::tls::crypto_provider;
 
 /// The authority's own name, which each certificate that it signs repeats: one that was made by other means has
@@ -67,8 +70,8 @@ pub enum ClusterCertificateError {
         "a name is 1 to {NAME_BYTES_MAX} bytes of letters, digits, `-`, `_` and `.`, and begins with no `.`"
     )]
     NameInvalid,
-    /// A node with this certificate would be refused sooner or later.
-    #[error("the authority would not vouch for the certificate until its end: {0}")]
+    /// Made by other means, perhaps, and under another name.
+    #[error("nodes with this authority would refuse its certificates: {0}")]
     WouldBeRefused(String),
     /// The library refuses the settings, which do not depend on anything set.
     #[error("a certificate cannot be made: {0}")]
@@ -80,13 +83,12 @@ impl ClusterAuthority {
     ///
     /// # Errors
     /// When the system has no randomness to give.
-    pub fn create(
-        now: TimestampMs,
-        lifetime: Duration,
-    ) -> Result<ClusterCertificate, ClusterCertificateError> {
-        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
-        let made = authority_params(now, lifetime).self_signed(&key)?;
-        Ok(certificate(&made, &key, now.plus(lifetime)))
+    pub fn create(now: TimestampMs) -> Result<ClusterCertificate, ClusterCertificateError> {
+        let key = KeyPair::generate_for(&PKCS_ED25519)?;
+        let mut params = authority_params(now);
+        params.serial_number = Some(serial_number(&key));
+        let made = params.self_signed(&key)?;
+        Ok(certificate(&made, &key, now.plus(AUTHORITY_LIFETIME)))
     }
 
     /// An authority that [`ClusterAuthority::create`] made.
@@ -103,14 +105,14 @@ impl ClusterAuthority {
             return Err(ClusterCertificateError::KeyOfOtherAuthority);
         }
         // Of these only the name and the key reach what is signed.
-        let params = authority_params(TimestampMs::new(0), Duration::ZERO);
+        let params = authority_params(TimestampMs::new(0));
         Ok(Self { issuer: Issuer::new(params, key), certificate })
     }
 
     /// Makes and signs the certificate of a node. The name is for people: nodes judge by the fingerprint.
     ///
     /// # Errors
-    /// When the name is none, or the authority ends before the certificate does.
+    /// When the name is none, or the authority is of another make.
     pub fn issue(
         &self,
         name: &str,
@@ -121,17 +123,17 @@ impl ClusterAuthority {
         if !(1..=NAME_BYTES_MAX).contains(&name.len()) || name.starts_with('.') || !name.bytes().all(letter) {
             return Err(ClusterCertificateError::NameInvalid);
         }
-        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
+        let key = KeyPair::generate_for(&PKCS_ED25519)?;
         let mut params = certificate_params(name, now, lifetime);
         params.subject_alt_names = vec![SanType::DnsName(NODE_NAME.try_into()?)];
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages =
             vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         params.use_authority_key_identifier_extension = true;
+        params.serial_number = Some(serial_number(&key));
         let made = params.signed_by(&key, &self.issuer)?;
         let not_after = now.plus(lifetime);
         self.verify(made.der(), now)?;
-        self.verify(made.der(), not_after)?;
         Ok(certificate(&made, &key, not_after))
     }
 
@@ -153,11 +155,19 @@ impl ClusterAuthority {
     }
 }
 
-fn authority_params(now: TimestampMs, lifetime: Duration) -> CertificateParams {
-    let mut params = certificate_params(AUTHORITY_NAME, now, lifetime);
+fn authority_params(now: TimestampMs) -> CertificateParams {
+    let mut params = certificate_params(AUTHORITY_NAME, now, AUTHORITY_LIFETIME);
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params
+}
+
+/// Follows from the key. No leading zeros, which would be left out, and no sign.
+fn serial_number(key: &KeyPair) -> SerialNumber {
+    let digest: [u8; 32] = Sha256::digest(key.public_key_raw()).into();
+    let [first, rest @ ..] = digest;
+    let number: Vec<u8> = std::iter::once(first & 0x3f | 0x40).chain(rest.into_iter().take(15)).collect();
+    SerialNumber::from(number)
 }
 
 fn certificate(made: &rcgen::Certificate, key: &KeyPair, not_after: TimestampMs) -> ClusterCertificate {
@@ -186,7 +196,7 @@ mod tests {
 
     #[test]
     fn an_authority_that_was_written_down_signs_certificates_that_it_vouches_for() {
-        let made = ClusterAuthority::create(NOW, 10 * DAY).unwrap();
+        let made = ClusterAuthority::create(NOW).unwrap();
         let authority = open(&made, &made).unwrap();
         let (one, other) =
             (authority.issue("one", NOW, DAY).unwrap(), authority.issue("one", NOW, DAY).unwrap());
@@ -195,18 +205,20 @@ mod tests {
     }
 
     #[test]
-    fn no_certificate_outlives_its_authority() {
-        let made = ClusterAuthority::create(NOW, 10 * DAY).unwrap();
-        let authority = open(&made, &made).unwrap();
-        assert!(authority.issue("one", NOW, 10 * DAY).is_ok());
-        let refusal = authority.issue("one", NOW, 11 * DAY).err().unwrap();
+    fn an_authority_of_another_make_signs_nothing_that_nodes_would_refuse() {
+        let key = KeyPair::generate_for(&PKCS_ED25519).unwrap();
+        let mut params = certificate_params("Another authority", NOW, DAY);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let made = params.self_signed(&key).unwrap();
+        let authority =
+            ClusterAuthority::open(made.pem().as_bytes(), key.serialize_pem().as_bytes()).unwrap();
+        let refusal = authority.issue("one", NOW, DAY).err().unwrap();
         assert!(matches!(refusal, ClusterCertificateError::WouldBeRefused(_)), "{refusal}");
     }
 
     #[test]
     fn certificate_and_key_of_two_authorities_make_none() {
-        let (one, other) =
-            (ClusterAuthority::create(NOW, DAY).unwrap(), ClusterAuthority::create(NOW, DAY).unwrap());
+        let (one, other) = (ClusterAuthority::create(NOW).unwrap(), ClusterAuthority::create(NOW).unwrap());
         let refusal = open(&one, &other).err().unwrap();
         assert!(matches!(refusal, ClusterCertificateError::KeyOfOtherAuthority), "{refusal}");
         let refusal = ClusterAuthority::open(one.key_pem.as_bytes(), one.key_pem.as_bytes()).err().unwrap();
@@ -218,7 +230,7 @@ mod tests {
 
     #[test]
     fn a_name_is_one_that_a_file_may_have() {
-        let made = ClusterAuthority::create(NOW, DAY).unwrap();
+        let made = ClusterAuthority::create(NOW).unwrap();
         let authority = open(&made, &made).unwrap();
         let long = "x".repeat(65);
         for name in ["", ".", "../x", "a/b", "a b", "ä", long.as_str()] {

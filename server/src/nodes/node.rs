@@ -304,6 +304,7 @@ impl Node {
         if reading.own_clock_is_wrong
             != self.clock_is_wrong.swap(reading.own_clock_is_wrong, Ordering::AcqRel)
         {
+            self.metrics.clock_is_wrong.set(f64::from(u8::from(reading.own_clock_is_wrong)));
             if reading.own_clock_is_wrong {
                 tracing::error!(others = ?reading.other_clocks, "this node's clock is wrong: it appends nothing");
             } else {

@@ -13,13 +13,13 @@ use super::frames::{FrameFault, Frames};
 use super::hello::{Ending, HELLO_BYTES_MAX, Hello, encode_answer, is_for_good};
 use super::shared::{Admitted, Shared};
 use super::tuning::HANDSHAKE_TIMEOUT;
-use crate::limits::{NODE_MESSAGE_BYTES_MAX, PEERS_MAX};
+use crate::limits::{NODE_MESSAGE_BYTES_MAX, NODES_MAX};
 use crate::metrics::LinkRefusal;
 use crate::nodes::message::Message;
 
 /// Connections of other nodes at a time: one of each, as many again that come in place of others, and some to be
 /// refused. More are refused without a word.
-const CONNECTIONS_MAX: usize = 2 * PEERS_MAX + 64;
+const CONNECTIONS_MAX: usize = 2 * NODES_MAX + 64;
 
 /// Takes connections until the links close.
 pub(super) async fn accept_all(shared: Arc<Shared>) {

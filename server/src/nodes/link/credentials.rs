@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
+use rustls::client::danger::ServerCertVerifier as _;
 use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::time_provider::TimeProvider;
@@ -56,16 +57,7 @@ impl NodeCredentials {
 
     pub(super) fn into_tls(self, time: &Arc<dyn TimeProvider>) -> Result<NodeTls, LinkError> {
         let fingerprint = self.chain.first().map(fingerprint_of).ok_or_else(|| refused("no certificate"))?;
-        let mut roots = RootCertStore::empty();
-        for certificate in self.authority.iter().cloned() {
-            roots.add(certificate).map_err(refused)?;
-        }
-        let roots = Arc::new(roots);
-        let servers = WebPkiServerVerifier::builder_with_provider(Arc::clone(&roots), crypto_provider());
-        let servers = servers.build().map_err(refused)?;
-        self.verify_own(&servers, time)?;
-
-        let clients = WebPkiClientVerifier::builder_with_provider(roots, crypto_provider());
+        let clients = WebPkiClientVerifier::builder_with_provider(self.roots()?, crypto_provider());
         let server = ServerConfig::builder_with_details(crypto_provider(), Arc::clone(time))
             .with_protocol_versions(&[&TLS13]);
         let mut server = server
@@ -82,7 +74,7 @@ impl NodeCredentials {
             .with_protocol_versions(&[&TLS13]);
         let mut client = client
             .map_err(refused)?
-            .with_webpki_verifier(servers)
+            .with_webpki_verifier(self.verifier()?)
             .with_client_auth_cert(self.chain, self.key)
             .map_err(refused)?;
         client.alpn_protocols = vec![ALPN.to_vec()];
@@ -93,17 +85,24 @@ impl NodeCredentials {
         Ok(NodeTls { client, server, fingerprint })
     }
 
-    /// A node that no other would take says so at its start.
-    fn verify_own(
-        &self,
-        verifier: &WebPkiServerVerifier,
-        time: &Arc<dyn TimeProvider>,
-    ) -> Result<(), LinkError> {
-        use rustls::client::danger::ServerCertVerifier as _;
+    fn roots(&self) -> Result<Arc<RootCertStore>, LinkError> {
+        let mut roots = RootCertStore::empty();
+        for certificate in self.authority.iter().cloned() {
+            roots.add(certificate).map_err(refused)?;
+        }
+        Ok(Arc::new(roots))
+    }
+
+    fn verifier(&self) -> Result<Arc<WebPkiServerVerifier>, LinkError> {
+        WebPkiServerVerifier::builder_with_provider(self.roots()?, crypto_provider()).build().map_err(refused)
+    }
+
+    /// Judges this node's own certificate as others will: one that no other would take is told at the start.
+    pub(super) fn verify(&self, time: &Arc<dyn TimeProvider>) -> Result<(), LinkError> {
         let (certificate, between) = self.chain.split_first().ok_or_else(|| refused("no certificate"))?;
         let name = ServerName::try_from(NODE_NAME).map_err(refused)?;
         let now = time.current_time().ok_or_else(|| refused("no time of day"))?;
-        let verified = verifier.verify_server_cert(certificate, between, &name, &[], now);
+        let verified = self.verifier()?.verify_server_cert(certificate, between, &name, &[], now);
         verified.map(|_| ()).map_err(|cause| refused(format!("other nodes would refuse it: {cause}")))
     }
 }

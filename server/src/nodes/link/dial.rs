@@ -201,7 +201,7 @@ impl Dialler {
 }
 
 /// Says hello. The version that the peer chose; none if it said nothing that is an answer.
-async fn exchange(connection: &Connection, hello: Hello) -> Option<u32> {
+pub(super) async fn exchange(connection: &Connection, hello: Hello) -> Option<u32> {
     let (mut send, receive) = connection.open_bi().await.ok()?;
     send.write_chunk(hello.encode()).await.ok()?;
     // Fails when the peer wants to hear no more; it may answer all the same.

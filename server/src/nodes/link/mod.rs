@@ -98,6 +98,7 @@ impl Links {
         versions: Versions,
     ) -> Result<(Self, mpsc::Receiver<LinkEvent>), LinkError> {
         let LinkOptions { number, deployment, credentials, socket, seed, time, metrics } = options;
+        credentials.verify(&time)?;
         let tls = credentials.into_tls(&time)?;
         let transport = Arc::new(tuning::transport());
         let mut server = ServerConfig::with_crypto(Arc::new(tls.server));
@@ -131,8 +132,6 @@ impl Links {
     pub(crate) fn fingerprint(&self) -> Fingerprint {
         self.0.0.fingerprint
     }
-
-    /// Where it listens.
 
     /// The node lost its lease and took a new number: all links are closed and made anew.
     pub(crate) fn set_number(&self, number: NodeNumber) {

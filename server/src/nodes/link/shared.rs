@@ -18,7 +18,7 @@ use super::dial::Dialler;
 use super::hello::{Hello, Versions};
 use super::queue::Queue;
 use crate::clock::Rng;
-use crate::limits::PEERS_MAX;
+use crate::limits::NODES_MAX;
 use crate::metrics::{LinkRefusal, Metrics};
 use crate::nodes::{Fingerprint, NodeNumber, Peer};
 
@@ -140,13 +140,13 @@ impl Shared {
         let own = *self.number.borrow();
         let others = peers.into_iter().filter(|peer| peer.number != own);
         let mut wanted: BTreeMap<_, _> = others.map(|peer| (peer.number, peer)).collect();
-        if wanted.len() > PEERS_MAX {
+        if wanted.len() > NODES_MAX {
             warn!(
                 nodes = wanted.len(),
-                PEERS_MAX, "more nodes than links: those with the highest numbers get none"
+                NODES_MAX, "more nodes than links: those with the highest numbers get none"
             );
         }
-        while wanted.len() > PEERS_MAX {
+        while wanted.len() > NODES_MAX {
             wanted.pop_last();
         }
         known.leaving.retain(|_, dialler| !dialler.is_finished());

@@ -48,6 +48,7 @@ fn one_of_each() -> Vec<Message> {
     vec![
         hint(head(3), &[entry(2, 10), entry(3, 20)]),
         Message::Hint(Hint { conversation: somewhere(), news: HintNews::Marks, to: HintTo::AllInterested }),
+        Message::HintsLost,
         Message::Typing { conversation: somewhere(), user: user.clone(), typing: true },
         Message::PresenceWatch { user: user.clone(), watch: true },
         Message::Presence {
@@ -178,7 +179,7 @@ proptest! {
     }
 
     #[test]
-    fn no_damage_to_a_message_upsets_the_decoder(which in 0..10_usize, at in any::<prop::sample::Index>(), to: u8) {
+    fn no_damage_to_a_message_upsets_the_decoder(which in 0..11_usize, at in any::<prop::sample::Index>(), to: u8) {
         let mut encoded = one_of_each()[which].clone().encode().unwrap().to_vec();
         let at = at.index(encoded.len());
         encoded[at] = to;

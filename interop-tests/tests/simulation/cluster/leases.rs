@@ -1,0 +1,75 @@
+//! Leases, clocks and parted nodes.
+
+use std::time::Duration;
+
+use fulmar_interop_tests::simulation::run;
+
+use super::{App, cluster, counted};
+use crate::pass;
+
+#[test]
+fn a_node_that_stands_still_past_its_lease_serves_nobody_until_it_has_a_new_one() {
+    run(async {
+        let world = cluster(3).await;
+        let (alice, bob) = (App::start(&world, "alice", 1, 0), App::start(&world, "bob", 2, 1));
+        pass(Duration::from_secs(5)).await;
+        world.pause_node(1, true);
+        alice.send("bob", "one").await;
+        pass(Duration::from_secs(25)).await;
+        // The others took it for dead, and bob's phone has found another node.
+        assert_eq!(counted(&world, 0, "fulmar_nodes") as u64, 1);
+        assert_eq!(bob.seqs(), [1]);
+        world.pause_node(1, false);
+        pass(Duration::from_secs(15)).await;
+        assert_eq!(counted(&world, 1, "fulmar_leases_lost_total") as u64, 1);
+        assert_eq!(counted(&world, 1, "fulmar_sessions") as u64, 0);
+        assert_eq!(counted(&world, 0, "fulmar_nodes") as u64, 2, "it is back, as another");
+        alice.send("bob", "two").await;
+        pass(Duration::from_secs(1)).await;
+        assert_eq!(bob.seqs(), [1, 2]);
+    });
+}
+
+#[test]
+fn a_node_whose_clock_is_an_hour_ahead_appends_nothing_and_its_lease_lasts_no_longer() {
+    run(async {
+        let world = fulmar_interop_tests::simulation::World::cluster(1, 3, |_| {});
+        world.set_clock_ahead(1, Duration::from_secs(3_600));
+        for node in 0..3 {
+            world.start_node(node).await;
+        }
+        pass(Duration::from_secs(20)).await;
+        let bob = App::start(&world, "bob", 2, 0);
+        // The token would have expired at the node whose clock is wrong; what arrives there is not appended.
+        pass(Duration::from_secs(5)).await;
+        let alice = App::start(&world, "alice", 1, 2);
+        pass(Duration::from_secs(5)).await;
+        alice.send("bob", "one").await;
+        pass(Duration::from_secs(2)).await;
+        assert_eq!(bob.seqs(), [1]);
+        assert_eq!(counted(&world, 1, "fulmar_clock_is_wrong") as u64, 1);
+        assert_eq!(counted(&world, 0, "fulmar_clock_is_wrong") as u64, 0);
+        world.crash_node(1);
+        pass(Duration::from_secs(20)).await;
+        assert_eq!(counted(&world, 0, "fulmar_nodes") as u64, 1, "dead like any other");
+    });
+}
+
+#[test]
+fn parted_nodes_only_delay() {
+    run(async {
+        let world = cluster(3).await;
+        let (alice, bob) = (App::start(&world, "alice", 1, 0), App::start(&world, "bob", 2, 1));
+        pass(Duration::from_secs(5)).await;
+        world.part(0, 1, true);
+        pass(Duration::from_secs(15)).await;
+        alice.send("bob", "one").await;
+        // Each session looks every 15 to 30 s while a node cannot be reached.
+        pass(Duration::from_secs(35)).await;
+        assert_eq!(bob.seqs(), [1]);
+        alice.send("bob", "two").await;
+        world.part(0, 1, false);
+        pass(Duration::from_secs(15)).await;
+        assert_eq!(bob.seqs(), [1, 2]);
+    });
+}
