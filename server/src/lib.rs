@@ -32,7 +32,7 @@ pub use auth::{AuthError, AuthOptions, Authenticator, Identity, KeySetError};
 pub use clock::{Clock, ManualClock, Rng};
 pub use config::{
     AuthConfig, ClusterConfig, Config, ConfigError, Credentials, LimitsConfig, ListenConfig, LogConfig,
-    LogFormat, StoreConfig, TlsConfig,
+    LogFormat, StoreConfig, StoreKind, TlsConfig,
 };
 pub use development::{Development, DevelopmentError};
 #[cfg(feature = "fault-injection")]
@@ -42,15 +42,15 @@ pub use nodes::{ClusterAuthority, ClusterCertificate, ClusterCertificateError};
 pub use server::{ClusterOptions, Server, ServerOptions, StartError};
 #[cfg(feature = "simulation")]
 pub use simulation::{SimulatedStore, Simulation, Tune, simulated_transport};
-#[cfg(feature = "fault-injection")]
-pub use store::StoreFault;
 pub use store::{
-    CompactProgress, Health, KEY_BYTES_MAX, KeyRange, QUEUE_CLOSURES_MAX, RANGE_ROWS_MAX, READ_TIME_MAX,
-    RUN_TIME_MAX, RunError, SNAPSHOT_TIME_MAX, Snapshot, Store, StoreCounts, StoreError, StoreOptions,
-    TRANSACTION_BYTES_MAX, TRANSACTION_TIME_MAX, Transaction, VALUE_BYTES_MAX,
+    CompactProgress, FoundationDbOptions, Health, KEY_BYTES_MAX, KeyRange, QUEUE_CLOSURES_MAX,
+    RANGE_ROWS_MAX, READ_TIME_MAX, RUN_TIME_MAX, RunError, SNAPSHOT_TIME_MAX, Snapshot, Store, StoreCounts,
+    StoreError, StoreOptions, TRANSACTION_BYTES_MAX, TRANSACTION_TIME_MAX, Transaction, VALUE_BYTES_MAX,
 };
 #[cfg(feature = "simulation")]
 pub use store::{MemoryDisk, SharedHandle, SharedStore, StoreTrouble, StoreTroubleCounts};
+#[cfg(feature = "fault-injection")]
+pub use store::{StoreFault, StoreTallied, StoreTally, TransactionTally};
 pub use transport::secret::{ClusterSecret, ClusterSecretError};
 pub use transport::tls::{TlsError, TlsOptions, crypto_provider, quic_server_config};
 pub use watched_files::FileError;

@@ -16,13 +16,14 @@ use crate::simulation::SimulatedStore;
 use crate::{
     admin::{AdminOptions, AdminServer},
     auth::{AuthOptions, Authenticator, KeySetError},
+    config::StoreKind,
     fanout::Hub,
     log::{Log, LogError, epoch},
     metrics::Metrics,
     operations::Operations,
     rates::Rates,
     session::{Alternatives, Shared},
-    store::{Health, Store, StoreError, StoreOptions},
+    store::{FoundationDbOptions, Health, Store, StoreError, StoreOptions},
     tickets::Tickets,
     transport::{frames::varint, secret::ClusterSecretError, tls, tuning},
 };
@@ -284,6 +285,11 @@ async fn open_store(options: &ServerOptions, metrics: &Arc<Metrics>) -> Result<S
             SimulatedStore::Own(disk) => Store::memory(disk, store_options),
             SimulatedStore::Shared(handle) => Store::shared(handle),
         });
+    }
+    if config.kind == StoreKind::FoundationDb {
+        let place =
+            FoundationDbOptions { cluster_file: config.cluster_file.clone(), prefix: config.prefix.clone() };
+        return Ok(Store::open_foundationdb(&place, store_options).await?);
     }
     if options.cluster.is_some() {
         return Err(StartError::ClusterWithEmbeddedStore);

@@ -59,7 +59,8 @@ fn store_in(data: &Path) -> Result<PathBuf, Failure> {
     }
     let data = data.display();
     Err(Failure::failed(format!(
-        "there is no store in {data}: name the folder that fulmar serve --data names"
+        "there is no store in {data}: name the folder that fulmar serve --data names; a store on FoundationDB is \
+         checked and compacted by its cluster"
     )))
 }
 

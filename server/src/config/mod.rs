@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 pub use cluster::ClusterConfig;
 pub use error::ConfigError;
 pub use limits::LimitsConfig;
-pub use sections::{AuthConfig, ListenConfig, LogConfig, LogFormat, StoreConfig, TlsConfig};
+pub use sections::{AuthConfig, ListenConfig, LogConfig, LogFormat, StoreConfig, StoreKind, TlsConfig};
 
 use crate::watched_files::read_bounded;
 
@@ -40,7 +40,7 @@ pub struct Config {
     pub tls: TlsConfig,
     /// How users prove who they are.
     pub auth: AuthConfig,
-    /// The embedded store.
+    /// The store.
     pub store: StoreConfig,
     /// The server as one of several.
     pub cluster: ClusterConfig,
@@ -130,6 +130,7 @@ impl Config {
             // An absolute path replaces the folder.
             *path = folder.join(&*path);
         }
+        self.store.cluster_file = folder.join(&self.store.cluster_file);
     }
 }
 

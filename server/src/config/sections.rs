@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::limits::MIB;
 use super::{ConfigError, within};
+use crate::store::FoundationDbOptions;
 
 /// `[listen]`: where the server listens.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,10 +84,16 @@ impl Default for AuthConfig {
     }
 }
 
-/// `[store]`: the embedded store.
+/// `[store]`: where everything that must last is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StoreConfig {
+    /// Which store. The two keys below it are FoundationDB's, the others the embedded store's.
+    pub kind: StoreKind,
+    /// The file that says where the FoundationDB cluster is.
+    pub cluster_file: PathBuf,
+    /// What this deployment's keys in the cluster begin with. Several deployments may share a cluster.
+    pub prefix: String,
     /// Memory for blocks read from disk.
     pub cache_bytes: u64,
     /// Memory for rows that are not in tables yet. Counts when the data folder is made.
@@ -95,8 +102,25 @@ pub struct StoreConfig {
     pub worker_threads: usize,
 }
 
+/// Which store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StoreKind {
+    /// On the local disk, in the data folder.
+    #[default]
+    Embedded,
+    /// A FoundationDB cluster.
+    FoundationDb,
+}
+
 impl StoreConfig {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
+        let prefix_bytes_max = FoundationDbOptions::PREFIX_BYTES_MAX;
+        within("store.prefix (its length in bytes)", self.prefix.len(), 1..=prefix_bytes_max)?;
+        if self.prefix.contains('\0') {
+            let allowed = "text without zero bytes".to_owned();
+            return Err(ConfigError::out_of_range("store.prefix", &self.prefix.escape_debug(), allowed));
+        }
         within("store.cache_bytes", self.cache_bytes, MIB..=1024 * 1024 * MIB)?;
         within("store.write_buffer_bytes", self.write_buffer_bytes, MIB..=64 * 1024 * MIB)?;
         within("store.worker_threads", self.worker_threads, 1..=64)
@@ -105,7 +129,14 @@ impl StoreConfig {
 
 impl Default for StoreConfig {
     fn default() -> Self {
-        Self { cache_bytes: 64 * MIB, write_buffer_bytes: 32 * MIB, worker_threads: 2 }
+        Self {
+            kind: StoreKind::default(),
+            cluster_file: PathBuf::from("/etc/foundationdb/fdb.cluster"),
+            prefix: "fulmar".to_owned(),
+            cache_bytes: 64 * MIB,
+            write_buffer_bytes: 32 * MIB,
+            worker_threads: 2,
+        }
     }
 }
 

@@ -31,7 +31,11 @@ impl Node {
                     }
                 }
                 LinkEvent::Down(peer) => {
-                    self.unreachable.lock().insert(peer);
+                    if self.is_peer(peer) {
+                        self.unreachable.lock().insert(peer);
+                        // What it tells does not arrive either, most likely.
+                        self.hub.look_for_lost_hints();
+                    }
                     self.hub.presence.unwatch_all(peer);
                 }
             }

@@ -181,10 +181,15 @@ impl Node {
         self.clock_is_wrong.load(Ordering::Acquire)
     }
 
+    /// Whether the node lives, as far as is known.
+    pub(super) fn is_peer(&self, node: NodeNumber) -> bool {
+        self.peers.lock().contains_key(&node)
+    }
+
     /// Puts a message into the queue of another node. What finds no room is made up for.
     pub(super) fn send(&self, to: NodeNumber, message: Message) -> bool {
         let is_sent = self.links.send(to, message);
-        if !is_sent && self.peers.lock().contains_key(&to) {
+        if !is_sent && self.is_peer(to) {
             self.owed.lock().insert(to);
         }
         is_sent

@@ -2,7 +2,7 @@
 //!
 //! All of it can be cloned, because one failed sync answers a whole batch of callers.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{any::Any, path::PathBuf, sync::Arc, time::Duration};
 
 /// An error of the store itself.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -86,6 +86,50 @@ pub enum StoreError {
         /// How long it was waited for.
         waited: Duration,
     },
+    /// The file that names a FoundationDB cluster is missing or wrong.
+    #[error("store.cluster_file {}: {reason}; it must be a copy of the cluster's own fdb.cluster", path.display())]
+    ClusterFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: Arc<str>,
+    },
+    /// The FoundationDB cluster did not answer when the server started.
+    #[error(
+        "the FoundationDB cluster in {} does not answer within {} s: see that it runs (fdbcli --exec status) \
+         and that the file is the cluster's own",
+        path.display(),
+        waited.as_secs()
+    )]
+    ClusterSilent {
+        /// The file that names it.
+        path: PathBuf,
+        /// How long it was waited for.
+        waited: Duration,
+    },
+    /// The cluster's keys under the configured prefix are not this server's.
+    #[error("store.prefix {prefix:?} is taken: {reason}; choose another prefix or another cluster")]
+    PrefixTaken {
+        /// The prefix.
+        prefix: String,
+        /// What was found.
+        reason: Arc<str>,
+    },
+    /// The server was built without FoundationDB.
+    #[error(
+        "this program was built without FoundationDB: build it with --features foundationdb, or set \
+         store.kind = \"embedded\""
+    )]
+    NoFoundationDb,
+    /// What is asked for is done by the FoundationDB cluster itself.
+    #[error("a store on FoundationDB is checked and compacted by its cluster: see fdbcli --exec status")]
+    DoneByCluster,
+    /// The cluster refused, for a reason that trying again does not mend.
+    #[error("FoundationDB refused: {reason}")]
+    Cluster {
+        /// What it said.
+        reason: Arc<str>,
+    },
     /// A snapshot is older than the store keeps states. The caller takes a new one.
     #[error("a snapshot older than {} s was read from", super::SNAPSHOT_TIME_MAX.as_secs())]
     SnapshotTooOld,
@@ -107,6 +151,15 @@ impl StoreError {
 
     pub(super) fn damaged(path: impl Into<PathBuf>, reason: impl std::fmt::Display) -> Self {
         Self::Damaged { path: path.into(), reason: reason.to_string().into() }
+    }
+
+    pub(super) fn panicked(panic: &(dyn Any + Send)) -> Self {
+        let message = match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
+            (Some(message), _) => (*message).into(),
+            (None, Some(message)) => message.as_str().into(),
+            (None, None) => "no message".into(),
+        };
+        Self::Panicked { message }
     }
 
     pub(super) fn read(error: impl std::fmt::Display) -> Self {

@@ -7,11 +7,15 @@ use std::path::Path;
 
 use futures_util::future::BoxFuture;
 
+#[cfg(feature = "foundationdb")]
+use super::foundationdb::FdbStore;
+#[cfg(feature = "fault-injection")]
+use super::tally::StoreTally;
 use super::{
     counts::{CompactProgress, StoreCounts},
     embedded::{self, EmbeddedStore},
     error::{Health, RunError, StoreError},
-    options::StoreOptions,
+    options::{FoundationDbOptions, StoreOptions},
     transaction::{Snapshot, Transaction},
 };
 #[cfg(feature = "simulation")]
@@ -25,11 +29,16 @@ use super::{
 #[derive(Debug, Clone)]
 pub struct Store {
     back_end: BackEnd,
+    /// Where reads through snapshots are counted.
+    #[cfg(feature = "fault-injection")]
+    tally: Option<StoreTally>,
 }
 
 #[derive(Debug, Clone)]
 enum BackEnd {
     Embedded(EmbeddedStore),
+    #[cfg(feature = "foundationdb")]
+    FoundationDb(FdbStore),
     #[cfg(feature = "simulation")]
     Memory(MemoryStore),
     #[cfg(feature = "simulation")]
@@ -37,13 +46,59 @@ enum BackEnd {
 }
 
 impl Store {
+    #[cfg(feature = "fault-injection")]
+    fn of<B, N: FnOnce(B) -> BackEnd>(
+        options: &StoreOptions,
+        back_end: N,
+    ) -> impl FnOnce(B) -> Self + use<B, N> {
+        let tally = options.tally.clone();
+        move |store| Self { back_end: back_end(store), tally }
+    }
+
+    #[cfg(not(feature = "fault-injection"))]
+    fn of<B, N: FnOnce(B) -> BackEnd>(
+        _options: &StoreOptions,
+        back_end: N,
+    ) -> impl FnOnce(B) -> Self + use<B, N> {
+        move |store| Self { back_end: back_end(store) }
+    }
+
     /// Opens the store in a folder, which is made if it is not there. Blocks while the journals are read and the
     /// last of them is written anew.
     ///
     /// # Errors
     /// When the folder is in use, cannot be read or written, is of an unknown format, or is damaged.
     pub fn open(path: impl AsRef<Path>, options: StoreOptions) -> Result<Self, StoreError> {
-        Ok(Self { back_end: BackEnd::Embedded(EmbeddedStore::open(path.as_ref(), options)?) })
+        let store = Self::of(&options, BackEnd::Embedded);
+        Ok(store(EmbeddedStore::open(path.as_ref(), options)?))
+    }
+
+    /// Opens the part of a FoundationDB cluster that is this deployment's. To be called in a tokio runtime, which
+    /// then asks the cluster every few seconds whether it is there.
+    ///
+    /// # Errors
+    /// When the cluster file is missing or wrong, the cluster does not answer, the keys under the prefix are not
+    /// ours, or the program was built without FoundationDB.
+    #[cfg(feature = "foundationdb")]
+    pub async fn open_foundationdb(
+        place: &FoundationDbOptions,
+        options: StoreOptions,
+    ) -> Result<Self, StoreError> {
+        let store = Self::of(&options, BackEnd::FoundationDb);
+        Ok(store(FdbStore::open(place, options).await?))
+    }
+
+    /// Says that the program was built without FoundationDB.
+    ///
+    /// # Errors
+    /// Always.
+    #[cfg(not(feature = "foundationdb"))]
+    #[expect(clippy::unused_async, reason = "with the feature it waits for the cluster")]
+    pub async fn open_foundationdb(
+        _place: &FoundationDbOptions,
+        _options: StoreOptions,
+    ) -> Result<Self, StoreError> {
+        Err(StoreError::NoFoundationDb)
     }
 
     /// Opens the store on a disk that is simulated. A store that was open on it is cut off, as if its process had
@@ -51,14 +106,15 @@ impl Store {
     #[cfg(feature = "simulation")]
     #[must_use]
     pub fn memory(disk: &MemoryDisk, options: StoreOptions) -> Self {
-        Self { back_end: BackEnd::Memory(MemoryStore::open(disk, options)) }
+        let store = Self::of(&options, BackEnd::Memory);
+        store(MemoryStore::open(disk, options))
     }
 
     /// The store that several servers of a simulation share, as one of them has it.
     #[cfg(feature = "simulation")]
     #[must_use]
     pub fn shared(handle: &SharedHandle) -> Self {
-        Self { back_end: BackEnd::Shared(handle.clone()) }
+        Self::of(&StoreOptions::default(), BackEnd::Shared)(handle.clone())
     }
 
     /// Runs a closure as one transaction, and answers when what it wrote and read is durable. See the module's
@@ -75,6 +131,8 @@ impl Store {
     {
         match &self.back_end {
             BackEnd::Embedded(store) => store.run(closure).await,
+            #[cfg(feature = "foundationdb")]
+            BackEnd::FoundationDb(store) => store.run(closure).await,
             #[cfg(feature = "simulation")]
             BackEnd::Memory(store) => store.run(closure).await,
             #[cfg(feature = "simulation")]
@@ -84,19 +142,26 @@ impl Store {
 
     /// The newest synced state.
     pub fn snapshot(&self) -> Snapshot {
-        match &self.back_end {
+        let snapshot = match &self.back_end {
             BackEnd::Embedded(store) => Snapshot::embedded(store.status().base.load_full()),
+            #[cfg(feature = "foundationdb")]
+            BackEnd::FoundationDb(store) => Snapshot::foundationdb(store.snapshot()),
             #[cfg(feature = "simulation")]
             BackEnd::Memory(store) => Snapshot::memory(store.status().base.load_full()),
             #[cfg(feature = "simulation")]
             BackEnd::Shared(store) => Snapshot::shared(store.snapshot()),
-        }
+        };
+        #[cfg(feature = "fault-injection")]
+        let snapshot = snapshot.counted(self.tally.clone());
+        snapshot
     }
 
     /// Whether the store accepts writes.
     pub fn health(&self) -> Health {
         let accepting = match &self.back_end {
             BackEnd::Embedded(store) => store.status().accepting(),
+            #[cfg(feature = "foundationdb")]
+            BackEnd::FoundationDb(store) => store.accepting(),
             #[cfg(feature = "simulation")]
             BackEnd::Memory(store) => store.status().accepting(),
             #[cfg(feature = "simulation")]
@@ -115,6 +180,8 @@ impl Store {
     pub async fn close(&self) {
         match &self.back_end {
             BackEnd::Embedded(store) => store.close().await,
+            #[cfg(feature = "foundationdb")]
+            BackEnd::FoundationDb(store) => store.close().await,
             #[cfg(feature = "simulation")]
             BackEnd::Memory(store) => store.close().await,
             #[cfg(feature = "simulation")]
@@ -130,6 +197,8 @@ impl Store {
     pub fn check(&self) -> Result<StoreCounts, StoreError> {
         match &self.back_end {
             BackEnd::Embedded(store) => store.check(),
+            #[cfg(feature = "foundationdb")]
+            BackEnd::FoundationDb(_) => Err(StoreError::DoneByCluster),
             #[cfg(feature = "simulation")]
             BackEnd::Memory(store) => store.check(),
             #[cfg(feature = "simulation")]

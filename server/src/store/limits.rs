@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-/// Longest key.
-pub const KEY_BYTES_MAX: usize = 10_000;
+/// Longest key. FoundationDB's limit is 10,000 with the deployment's prefix.
+pub const KEY_BYTES_MAX: usize = 9_900;
 
 /// Longest value.
 pub const VALUE_BYTES_MAX: usize = 100_000;
@@ -24,6 +24,10 @@ pub const READ_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// How long after its first read a snapshot may be read from. Later the store may say that it is too old.
 pub const SNAPSHOT_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// How long a FoundationDB cluster may take to answer when the server starts.
+#[cfg(feature = "foundationdb")]
+pub(super) const CLUSTER_ANSWER_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// Most rows that one range read may ask for.
 pub const RANGE_ROWS_MAX: usize = 10_000;

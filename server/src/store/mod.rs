@@ -64,9 +64,12 @@
 //! # Not here
 //! What the rows mean: see `rows`. There are no secondary indexes, no watches and no versions to read at.
 
+mod account;
 mod counts;
 mod embedded;
 mod error;
+#[cfg(feature = "foundationdb")]
+mod foundationdb;
 mod handle;
 mod limits;
 #[cfg(feature = "simulation")]
@@ -76,6 +79,7 @@ mod range;
 mod serial;
 #[cfg(feature = "simulation")]
 mod shared;
+mod tally;
 mod transaction;
 
 pub use counts::{CompactProgress, StoreCounts};
@@ -89,8 +93,10 @@ pub use limits::{
 pub use memory::MemoryDisk;
 #[cfg(feature = "fault-injection")]
 pub use options::StoreFault;
-pub use options::StoreOptions;
+pub use options::{FoundationDbOptions, StoreOptions};
 pub use range::KeyRange;
 #[cfg(feature = "simulation")]
 pub use shared::{SharedHandle, SharedStore, StoreTrouble, StoreTroubleCounts};
+#[cfg(feature = "fault-injection")]
+pub use tally::{StoreTallied, StoreTally, TransactionTally};
 pub use transaction::{Snapshot, Transaction};

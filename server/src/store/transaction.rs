@@ -8,6 +8,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+#[cfg(feature = "foundationdb")]
+use super::foundationdb::{FdbSnapshot, FdbTransaction};
+#[cfg(feature = "fault-injection")]
+use super::tally::StoreTally;
 use super::{
     embedded,
     error::StoreError,
@@ -26,15 +30,19 @@ pub struct Transaction {
 #[derive(Debug)]
 enum InTransaction {
     Embedded(Arc<Workspace<embedded::View>>),
+    #[cfg(feature = "foundationdb")]
+    FoundationDb(Box<FdbTransaction>),
     #[cfg(feature = "simulation")]
     Memory(Arc<Workspace<memory::Rows>>),
 }
 
-/// The same call on whichever back end.
+/// The same call on whichever back end. `$wait` is what an asynchronous one needs behind it.
 macro_rules! dispatch {
-    ($self:ident, $method:ident($($argument:expr),*)) => {
+    ($self:ident, $method:ident($($argument:expr),*) $($wait:tt)*) => {
         match &$self.back_end {
             InTransaction::Embedded(workspace) => workspace.$method($($argument),*),
+            #[cfg(feature = "foundationdb")]
+            InTransaction::FoundationDb(transaction) => transaction.$method($($argument),*) $($wait)*,
             #[cfg(feature = "simulation")]
             InTransaction::Memory(workspace) => workspace.$method($($argument),*),
         }
@@ -44,6 +52,20 @@ macro_rules! dispatch {
 impl Transaction {
     pub(super) fn embedded(workspace: Arc<Workspace<embedded::View>>) -> Self {
         Self { back_end: InTransaction::Embedded(workspace) }
+    }
+
+    #[cfg(feature = "foundationdb")]
+    pub(super) fn foundationdb(transaction: FdbTransaction) -> Self {
+        Self { back_end: InTransaction::FoundationDb(Box::new(transaction)) }
+    }
+
+    /// What [`Self::foundationdb`] was given.
+    #[cfg(feature = "foundationdb")]
+    pub(super) fn into_foundationdb(self) -> Option<FdbTransaction> {
+        match self.back_end {
+            InTransaction::FoundationDb(transaction) => Some(*transaction),
+            _ => None,
+        }
     }
 
     #[cfg(feature = "simulation")]
@@ -56,7 +78,7 @@ impl Transaction {
     /// # Errors
     /// When the key is not a possible one, the transaction has already exceeded a limit, or reading failed.
     pub async fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
-        dispatch!(self, get(key))
+        dispatch!(self, get(key).await)
     }
 
     /// At most `limit` rows of a range in the order of keys, or from its end backwards, this transaction's own
@@ -70,7 +92,7 @@ impl Transaction {
         limit: usize,
         reverse: bool,
     ) -> Result<Vec<(Bytes, Bytes)>, StoreError> {
-        dispatch!(self, range(range.into(), limit, reverse))
+        dispatch!(self, range(range.into(), limit, reverse).await)
     }
 
     /// Writes a row.
@@ -103,31 +125,56 @@ impl Transaction {
 #[derive(Debug, Clone)]
 pub struct Snapshot {
     back_end: OfSnapshot,
+    #[cfg(feature = "fault-injection")]
+    tally: Option<StoreTally>,
 }
 
 /// None: of a store that was closed.
 #[derive(Debug, Clone)]
 enum OfSnapshot {
     Embedded(Option<Arc<embedded::View>>),
+    #[cfg(feature = "foundationdb")]
+    FoundationDb(Arc<FdbSnapshot>),
     #[cfg(feature = "simulation")]
     Memory(Option<Arc<memory::Rows>>),
     #[cfg(feature = "simulation")]
     Shared(Arc<SharedSnapshot>),
 }
 
+impl From<OfSnapshot> for Snapshot {
+    fn from(back_end: OfSnapshot) -> Self {
+        Self {
+            back_end,
+            #[cfg(feature = "fault-injection")]
+            tally: None,
+        }
+    }
+}
+
 impl Snapshot {
     pub(super) fn embedded(view: Option<Arc<embedded::View>>) -> Self {
-        Self { back_end: OfSnapshot::Embedded(view) }
+        OfSnapshot::Embedded(view).into()
+    }
+
+    #[cfg(feature = "foundationdb")]
+    pub(super) fn foundationdb(snapshot: FdbSnapshot) -> Self {
+        OfSnapshot::FoundationDb(Arc::new(snapshot)).into()
     }
 
     #[cfg(feature = "simulation")]
     pub(super) fn memory(rows: Option<Arc<memory::Rows>>) -> Self {
-        Self { back_end: OfSnapshot::Memory(rows) }
+        OfSnapshot::Memory(rows).into()
     }
 
     #[cfg(feature = "simulation")]
     pub(super) fn shared(snapshot: SharedSnapshot) -> Self {
-        Self { back_end: OfSnapshot::Shared(Arc::new(snapshot)) }
+        OfSnapshot::Shared(Arc::new(snapshot)).into()
+    }
+
+    /// Counts what is read through it.
+    #[cfg(feature = "fault-injection")]
+    pub(super) fn counted(self, tally: Option<StoreTally>) -> Self {
+        Self { tally, ..self }
     }
 
     /// The value of a key.
@@ -135,8 +182,14 @@ impl Snapshot {
     /// # Errors
     /// When the key is not a possible one, the store is closed, or reading failed.
     pub async fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        #[cfg(feature = "fault-injection")]
+        if let Some(tally) = &self.tally {
+            tally.snapshot_get();
+        }
         match &self.back_end {
             OfSnapshot::Embedded(view) => open(view)?.get_checked(key),
+            #[cfg(feature = "foundationdb")]
+            OfSnapshot::FoundationDb(snapshot) => snapshot.get(key).await,
             #[cfg(feature = "simulation")]
             OfSnapshot::Memory(rows) => open(rows)?.get_checked(key),
             #[cfg(feature = "simulation")]
@@ -154,8 +207,14 @@ impl Snapshot {
         limit: usize,
         reverse: bool,
     ) -> Result<Vec<(Bytes, Bytes)>, StoreError> {
+        #[cfg(feature = "fault-injection")]
+        if let Some(tally) = &self.tally {
+            tally.snapshot_range();
+        }
         match &self.back_end {
             OfSnapshot::Embedded(view) => open(view)?.range_checked(range.into(), limit, reverse),
+            #[cfg(feature = "foundationdb")]
+            OfSnapshot::FoundationDb(snapshot) => snapshot.range(range.into(), limit, reverse).await,
             #[cfg(feature = "simulation")]
             OfSnapshot::Memory(rows) => open(rows)?.range_checked(range.into(), limit, reverse),
             #[cfg(feature = "simulation")]

@@ -5,9 +5,13 @@ use std::time::Duration;
 use fulmar_server::{Store, StoreError, StoreOptions};
 use tempfile::TempDir;
 
-use crate::{conformance::conformance, get, keys, run_err, set};
+use crate::{
+    conformance::{conformance, conformance_of_serial},
+    get, keys, run_err, set,
+};
 
-conformance!(open);
+conformance!(open());
+conformance_of_serial!(open());
 
 fn open() -> (Store, TempDir) {
     let folder = tempfile::tempdir().unwrap();

@@ -4,6 +4,7 @@
 mod conformance;
 mod embedded;
 mod faults;
+mod foundationdb;
 mod maintenance;
 mod memory;
 mod shared;

@@ -6,9 +6,13 @@ use std::time::Duration;
 use fulmar_server::{Health, MemoryDisk, RunError, Store, StoreError, StoreFault, StoreOptions};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::{conformance::conformance, get, keys, run_err, set};
+use crate::{
+    conformance::{conformance, conformance_of_serial},
+    get, keys, run_err, set,
+};
 
-conformance!(open);
+conformance!(open());
+conformance_of_serial!(open());
 
 const SYNC: Duration = Duration::from_millis(10);
 

@@ -18,9 +18,13 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use crate::{conformance::conformance, get, keys, number, run, run_err, set};
+use crate::{
+    conformance::{conformance, conformance_of_serial},
+    get, keys, number, run, run_err, set,
+};
 
-conformance!(open_in_conflict);
+conformance!(open_in_conflict());
+conformance_of_serial!(open_in_conflict());
 
 const SYNC: Duration = Duration::from_millis(2);
 const DELAY: Duration = Duration::from_millis(30);

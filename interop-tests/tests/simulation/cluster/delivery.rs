@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fulmar_client::{Event, OutgoingMessage};
+use fulmar_client::{Event, HistoryPolicy, OutgoingMessage};
 use fulmar_interop_tests::simulation::run;
 use fulmar_protocol::Seq;
 
@@ -126,8 +126,7 @@ fn a_member_who_flaps_does_not_slow_a_conversation() {
         let flapper = App::start(&world, "carol", 3, 2);
         pass(Duration::from_secs(5)).await;
         let members = [user("bob"), user("carol")];
-        let group = alice.client().create_group("Birds", &members, fulmar_client::HistoryPolicy::All);
-        let (group, _) = group.await.unwrap();
+        let (group, _) = alice.client().create_group("Birds", &members, HistoryPolicy::All).await.unwrap();
         let mut slowest = Duration::ZERO;
         for turn in 0..40 {
             flapper.device.crash();

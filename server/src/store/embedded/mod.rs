@@ -75,7 +75,7 @@ impl EmbeddedStore {
 
     fn start(folder: Folder, tree: Tree, stamp: Stamp, options: StoreOptions) -> Result<Self, StoreError> {
         let view = View::new(&tree.db, &tree.rows);
-        let status = Arc::new(Status::new(view, Arc::clone(&options.metrics)));
+        let status = Arc::new(Status::new(view, &options));
         let (queue, receiver) = mpsc::channel();
         let ended = CancellationToken::new();
         let end = ended.clone().drop_guard();

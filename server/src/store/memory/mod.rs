@@ -48,7 +48,7 @@ impl MemoryStore {
     pub(super) fn open(disk: &MemoryDisk, options: StoreOptions) -> Self {
         let mount = disk.mount();
         let rows = mount.found();
-        let status = Arc::new(Status::new(rows, Arc::clone(&options.metrics)));
+        let status = Arc::new(Status::new(rows, &options));
         let (queue, receiver) = mpsc::channel(QUEUE_CLOSURES_MAX);
         let ended = CancellationToken::new();
         let writer = Writer { status: Arc::clone(&status), queue: receiver, mount, options };

@@ -5,8 +5,8 @@ use std::{fmt::Debug, sync::Arc};
 use bytes::Bytes;
 
 use crate::store::{
+    account::{check_key, check_limit},
     error::StoreError,
-    limits::{KEY_BYTES_MAX, RANGE_ROWS_MAX},
     range::KeyRange,
     transaction::Transaction,
 };
@@ -48,15 +48,4 @@ pub(crate) trait Base: Debug + Send + Sync + Sized + 'static {
             self.rows(&range).take(limit).collect()
         }
     }
-}
-
-pub(super) fn check_key(key: &[u8]) -> Result<(), StoreError> {
-    match key.first() {
-        Some(first) if *first != 0xFF && key.len() <= KEY_BYTES_MAX => Ok(()),
-        _ => Err(StoreError::KeyInvalid { bytes: key.len() }),
-    }
-}
-
-pub(super) fn check_limit(limit: usize) -> Result<(), StoreError> {
-    if limit > RANGE_ROWS_MAX { Err(StoreError::RangeTooLong { rows: limit }) } else { Ok(()) }
 }

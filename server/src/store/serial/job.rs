@@ -1,9 +1,7 @@
 //! A closure on its way through the writer: run once, then answered when its batch is durable.
 
 use std::{
-    any::Any,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
     task::{Context, Poll, Waker},
 };
 
@@ -72,7 +70,7 @@ where
             },
             Ok(Poll::Ready(Err(error))) => Err(RunError::Aborted(error)),
             Ok(Poll::Pending) => Err(RunError::Store(StoreError::ForeignAwait)),
-            Err(panic) => Err(RunError::Store(StoreError::Panicked { message: message(&*panic) })),
+            Err(panic) => Err(RunError::Store(StoreError::panicked(&*panic))),
         });
     }
 
@@ -100,11 +98,4 @@ pub(crate) fn answer_all(ran: impl Iterator<Item = Box<dyn Job>>, durable: &Resu
     for job in ran {
         drop(catch_unwind(AssertUnwindSafe(|| job.answer(durable.clone()))));
     }
-}
-
-fn message(panic: &(dyn Any + Send)) -> Arc<str> {
-    if let Some(message) = panic.downcast_ref::<&str>() {
-        return (*message).into();
-    }
-    panic.downcast_ref::<String>().map_or_else(|| "no message".into(), |message| message.as_str().into())
 }

@@ -57,6 +57,10 @@ impl<B: Base> Runner<B> {
                 if status.failure().is_none() {
                     self.workspace.begin(time_max, job.maybe_committed());
                     job.execute(&self.transaction, &|| self.workspace.keep());
+                    #[cfg(feature = "fault-injection")]
+                    if let Some(tally) = &status.tally {
+                        tally.transaction(self.workspace.tally());
+                    }
                 }
                 ran.push(job);
             }

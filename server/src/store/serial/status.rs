@@ -7,7 +7,12 @@ use std::sync::{
 
 use arc_swap::ArcSwapOption;
 
-use crate::{metrics::Metrics, store::error::StoreError};
+#[cfg(feature = "fault-injection")]
+use crate::store::tally::StoreTally;
+use crate::{
+    metrics::Metrics,
+    store::{error::StoreError, options::StoreOptions},
+};
 
 /// The newest durable state, and whether the store takes writes.
 #[derive(Debug)]
@@ -17,15 +22,19 @@ pub(crate) struct Status<B> {
     failure: OnceLock<Arc<str>>,
     closed: AtomicBool,
     pub(crate) metrics: Arc<Metrics>,
+    #[cfg(feature = "fault-injection")]
+    pub(crate) tally: Option<StoreTally>,
 }
 
 impl<B> Status<B> {
-    pub(crate) fn new(base: B, metrics: Arc<Metrics>) -> Self {
+    pub(crate) fn new(base: B, options: &StoreOptions) -> Self {
         Self {
             base: ArcSwapOption::from_pointee(base),
             failure: OnceLock::new(),
             closed: AtomicBool::new(false),
-            metrics,
+            metrics: Arc::clone(&options.metrics),
+            #[cfg(feature = "fault-injection")]
+            tally: options.tally.clone(),
         }
     }
 

@@ -7,15 +7,16 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use tokio::time::Instant;
 
 use super::{
-    base::{Base, Row, check_key, check_limit},
+    base::{Base, Row},
     overlay::{Merged, Overlay},
 };
+#[cfg(feature = "fault-injection")]
+use crate::store::tally::TransactionTally;
 use crate::store::{
+    account::{Account, check_key, check_limit},
     error::StoreError,
-    limits::{TRANSACTION_BYTES_MAX, VALUE_BYTES_MAX},
     range::KeyRange,
 };
 
@@ -31,13 +32,7 @@ struct State<B> {
     batch: Overlay,
     /// What this closure wrote.
     own: Overlay,
-    /// Bytes that count towards the transaction's limit.
-    bytes: usize,
-    /// The first limit that was exceeded, or the first read that failed inside a write.
-    error: Option<StoreError>,
-    deadline: Instant,
-    /// An earlier run of this closure may have committed.
-    maybe_committed: bool,
+    account: Account,
 }
 
 impl<B: Base> Workspace<B> {
@@ -46,10 +41,7 @@ impl<B: Base> Workspace<B> {
             base,
             batch: Overlay::default(),
             own: Overlay::default(),
-            bytes: 0,
-            error: None,
-            deadline: Instant::now(),
-            maybe_committed: false,
+            account: Account::new(Duration::ZERO, false),
         };
         Self { state: Mutex::new(state) }
     }
@@ -58,10 +50,7 @@ impl<B: Base> Workspace<B> {
     pub(super) fn begin(&self, time_max: Duration, maybe_committed: bool) {
         let mut state = self.state.lock();
         state.own.clear();
-        state.bytes = 0;
-        state.error = None;
-        state.deadline = Instant::now() + time_max;
-        state.maybe_committed = maybe_committed;
+        state.account = Account::new(time_max, maybe_committed);
     }
 
     /// Keeps what the closure wrote.
@@ -70,7 +59,7 @@ impl<B: Base> Workspace<B> {
     /// When it exceeded a limit. Then nothing is kept.
     pub(super) fn keep(&self) -> Result<(), StoreError> {
         let mut state = self.state.lock();
-        state.usable()?;
+        state.account.usable()?;
         let State { batch, own, .. } = &mut *state;
         batch.absorb(own);
         Ok(())
@@ -90,14 +79,21 @@ impl<B: Base> Workspace<B> {
         self.state.lock().base = base;
     }
 
+    /// What the closure did.
+    #[cfg(feature = "fault-injection")]
+    pub(super) fn tally(&self) -> TransactionTally {
+        self.state.lock().account.tally
+    }
+
     pub(crate) fn maybe_committed(&self) -> bool {
-        self.state.lock().maybe_committed
+        self.state.lock().account.maybe_committed()
     }
 
     pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
         check_key(key)?;
-        let state = self.state.lock();
-        state.usable()?;
+        let mut state = self.state.lock();
+        state.account.usable()?;
+        state.account.tally.gets += 1;
         state.get(key)
     }
 
@@ -109,8 +105,9 @@ impl<B: Base> Workspace<B> {
     ) -> Result<Vec<(Bytes, Bytes)>, StoreError> {
         check_limit(limit)?;
         let range = range.checked()?;
-        let state = self.state.lock();
-        state.usable()?;
+        let mut state = self.state.lock();
+        state.account.usable()?;
+        state.account.tally.ranges += 1;
         if range.is_empty() {
             return Ok(Vec::new());
         }
@@ -127,8 +124,8 @@ impl<B: Base> Workspace<B> {
 
     pub(crate) fn set(&self, key: &[u8], value: Bytes) {
         self.write(key, |state, key| {
-            state.check_value(&value)?;
-            state.count(key.len() + value.len())?;
+            state.account.tally.sets += 1;
+            state.account.count_row(&key, &value)?;
             state.own.put(key, Some(value));
             Ok(())
         });
@@ -136,7 +133,8 @@ impl<B: Base> Workspace<B> {
 
     pub(crate) fn clear(&self, key: &[u8]) {
         self.write(key, |state, key| {
-            state.count(key.len())?;
+            state.account.tally.clears += 1;
+            state.account.count(key.len())?;
             state.own.put(key, None);
             Ok(())
         });
@@ -144,8 +142,8 @@ impl<B: Base> Workspace<B> {
 
     pub(crate) fn byte_max(&self, key: &[u8], value: Bytes) {
         self.write(key, |state, key| {
-            state.check_value(&value)?;
-            state.count(key.len() + value.len())?;
+            state.account.tally.byte_maxes += 1;
+            state.account.count_row(&key, &value)?;
             if state.get(&key)?.is_none_or(|present| present < value) {
                 state.own.put(key, Some(value));
             }
@@ -155,47 +153,29 @@ impl<B: Base> Workspace<B> {
 
     pub(crate) fn clear_range(&self, range: KeyRange) {
         let mut state = self.state.lock();
-        if state.error.is_some() {
+        if state.account.has_failed() {
             return;
         }
+        state.account.tally.range_clears += 1;
         if let Err(error) = range.checked().and_then(|range| state.clear_range(&range)) {
-            state.error = Some(error);
+            state.account.fail(error);
         }
     }
 
     /// A write; the first that fails is remembered and fails the transaction.
     fn write(&self, key: &[u8], write: impl FnOnce(&mut State<B>, Bytes) -> Result<(), StoreError>) {
         let mut state = self.state.lock();
-        if state.error.is_some() {
+        if state.account.has_failed() {
             return;
         }
         let written = check_key(key).and_then(|()| write(&mut state, Bytes::copy_from_slice(key)));
         if let Err(error) = written {
-            state.error = Some(error);
+            state.account.fail(error);
         }
     }
 }
 
 impl<B: Base> State<B> {
-    fn usable(&self) -> Result<(), StoreError> {
-        if let Some(error) = &self.error {
-            return Err(error.clone());
-        }
-        if Instant::now() > self.deadline { Err(StoreError::TransactionTooSlow) } else { Ok(()) }
-    }
-
-    fn check_value(&self, value: &Bytes) -> Result<(), StoreError> {
-        if value.len() > VALUE_BYTES_MAX {
-            return Err(StoreError::ValueTooLong { bytes: value.len() });
-        }
-        Ok(())
-    }
-
-    fn count(&mut self, bytes: usize) -> Result<(), StoreError> {
-        self.bytes += bytes;
-        if self.bytes > TRANSACTION_BYTES_MAX { Err(StoreError::TransactionTooLarge) } else { Ok(()) }
-    }
-
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
         match self.own.get(key).or_else(|| self.batch.get(key)) {
             Some(written) => Ok(written.clone()),
@@ -204,12 +184,12 @@ impl<B: Base> State<B> {
     }
 
     fn clear_range(&mut self, range: &KeyRange) -> Result<(), StoreError> {
-        self.count(range.start().len() + range.end().len())?;
+        self.account.count(range.start().len() + range.end().len())?;
         if range.is_empty() {
             return Ok(());
         }
         // A cleared range may hold any number of rows; stop looking as soon as it is too much.
-        let room = TRANSACTION_BYTES_MAX - self.bytes;
+        let room = self.account.room();
         let mut keys = Vec::new();
         let mut bytes = 0;
         self.visit(range, false, &mut |row: Row| {
@@ -218,7 +198,7 @@ impl<B: Base> State<B> {
             keys.push(key);
             Ok(bytes <= room)
         })?;
-        self.count(bytes)?;
+        self.account.count(bytes)?;
         for key in keys {
             self.own.put(key, None);
         }

@@ -6,10 +6,11 @@ pub(crate) mod isolation;
 pub(crate) mod limits;
 pub(crate) mod rows;
 
-/// Makes the suite's tests for one back end: `open` gives a store and what must live as long.
+/// Makes the suite's tests for one back end: an expression that gives a store and what must live as long, and what
+/// each test is marked with.
 macro_rules! conformance {
-    ($open:path) => {
-        crate::conformance::conformance!($open:
+    ($opening:expr $(, $mark:meta)*) => {
+        crate::conformance::conformance!($opening, [$($mark),*]
             isolation:
                 concurrent_increments_lose_nothing,
                 two_that_read_each_others_row_cannot_both_succeed,
@@ -36,21 +37,30 @@ macro_rules! conformance {
             failures:
                 an_aborted_closure_leaves_nothing,
                 a_panic_harms_nobody_else,
-                awaiting_anything_else_is_an_error,
                 a_closed_store_says_so;
             history:
                 one_after_another_agrees_with_a_map,
                 concurrent_histories_are_serialisable;
         );
     };
-    ($open:path: $($module:ident: $($test:ident),*;)*) => {
-        $($(
-            #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-            async fn $test() {
-                let (store, _keep) = $open();
-                crate::conformance::$module::$test(store).await;
-            }
-        )*)*
+    ($opening:expr, $marks:tt $($module:ident: $($test:ident),*;)*) => {
+        $($(crate::conformance::conformance!(@test $opening, $marks $module $test);)*)*
+    };
+    (@test $opening:expr, [$($mark:meta),*] $module:ident $test:ident) => {
+        #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+        $(#[$mark])*
+        async fn $test() {
+            let (store, _keep) = $opening;
+            crate::conformance::$module::$test(store).await;
+        }
     };
 }
 pub(crate) use conformance;
+
+/// What only back ends keep that run closures one after another, in this process.
+macro_rules! conformance_of_serial {
+    ($opening:expr) => {
+        crate::conformance::conformance!($opening, [] failures: awaiting_anything_else_is_an_error;);
+    };
+}
+pub(crate) use conformance_of_serial;
