@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fulmar_server::{
-    Clock, ClusterOptions, Config, MemoryDisk, Metrics, Rng, Server, ServerOptions, SharedHandle, SharedStore,
-    SimulatedStore, Simulation, StartError, StoreOptions, StoreTrouble,
+    Clock, ClusterOptions, Config, MemoryDisk, Metrics, Rng, Server, ServerOptions, SharedHandle,
+    SharedStore, SimulatedStore, Simulation, StartError, StoreOptions, StoreTrouble,
 };
 use parking_lot::Mutex;
 use tokio::time::Instant;
@@ -277,7 +277,8 @@ impl World {
     fn way_to_store(&self, node: usize, start: u64) -> SharedHandle {
         let place = self.place(node);
         let mut shared = self.inner.shared.lock();
-        let shared = shared.get_or_insert_with(|| SharedStore::open(&self.inner.disk, StoreOptions::default()));
+        let shared =
+            shared.get_or_insert_with(|| SharedStore::open(&self.inner.disk, StoreOptions::default()));
         let handle = shared.handle(self.inner.seed.rotate_left(7) ^ start);
         handle.set_trouble(*place.trouble.lock());
         *place.store.lock() = Some(handle.clone());

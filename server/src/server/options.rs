@@ -202,8 +202,7 @@ impl ServerOptions {
     /// What the nodes of the cluster share, if anything.
     pub(super) fn cluster_secret(&self) -> Result<Option<ClusterSecret>, StartError> {
         let Some(path) = &self.config.cluster.secret else { return Ok(None) };
-        let failed = |error| StartError::ClusterSecret { path: path.clone(), error };
-        ClusterSecret::read(path).map(Some).map_err(failed)
+        Ok(Some(ClusterSecret::read(path)?))
     }
 
     /// How connection ids are made, and resets after a crash.

@@ -81,7 +81,8 @@ fn when_a_node_dies_its_clients_go_elsewhere_and_miss_nothing() {
 fn a_node_that_drains_sends_its_clients_to_the_others() {
     run(async {
         let world = cluster(3).await;
-        let apps: Vec<_> = (0..12).map(|number| App::start(&world, &format!("user-{number}"), number, 1)).collect();
+        let apps: Vec<_> =
+            (0..12).map(|number| App::start(&world, &format!("user-{number}"), number, 1)).collect();
         pass(Duration::from_secs(5)).await;
         assert_eq!(counted(&world, 1, "fulmar_sessions") as u64, 12);
         world.stop_node(1).await;

@@ -13,8 +13,9 @@ fn a_group_of_a_thousand_hears_of_a_message_on_every_node() {
     run(async {
         let world = cluster(3).await;
         let owner = App::start(&world, "owner", 1, 0);
-        let online: Vec<_> =
-            (0..9).map(|number| App::start(&world, &format!("member-{number}"), 10 + number, number % 3)).collect();
+        let online: Vec<_> = (0..9)
+            .map(|number| App::start(&world, &format!("member-{number}"), 10 + number, number % 3))
+            .collect();
         pass(Duration::from_secs(5)).await;
         let first: Vec<_> = (0..20).map(|number| user(&format!("member-{number}"))).collect();
         let (group, _) = owner.client().create_group("Birds", &first, HistoryPolicy::All).await.unwrap();
