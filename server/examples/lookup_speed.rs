@@ -2,7 +2,12 @@
 //! append's own transaction, or after it, in a snapshot. Beside each: the append alone. Prints medians.
 //!
 //! `cargo run --release -p fulmar-server --features foundationdb --example lookup_speed -- CLUSTER_FILE`
-#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::indexing_slicing, clippy::cast_possible_truncation)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation
+)]
 
 use std::{
     sync::{
@@ -30,7 +35,9 @@ async fn main() {
     let cluster_file = std::env::args_os().nth(1).expect("the cluster file").into();
     let place = FoundationDbOptions { cluster_file, prefix: PREFIX.to_owned() };
     let store = Store::open_foundationdb(&place, StoreOptions::default()).await.unwrap();
-    println!("members  connects/s | append alone | read inside | read after | runs of the closure inside, after");
+    println!(
+        "members  connects/s | append alone | read inside | read after | runs of the closure inside, after"
+    );
     for members in [2_u64, 8, 20, 64, 128, 256] {
         for connects in [0_u64, 20] {
             measure(&store, members, connects).await;
@@ -79,7 +86,8 @@ async fn measure(store: &Store, members: u64, connects: u64) {
             if way == Way::After {
                 // Two users' rows are one range each; all of them at once.
                 let snapshot = store.snapshot();
-                let reads = (0..members).map(|member| snapshot.range(KeyRange::prefix(owner(member)), 256, false));
+                let reads =
+                    (0..members).map(|member| snapshot.range(KeyRange::prefix(owner(member)), 256, false));
                 futures_util::future::try_join_all(reads).await.unwrap();
             }
             times[way as usize].push(begun.elapsed());

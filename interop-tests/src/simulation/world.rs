@@ -211,16 +211,20 @@ impl World {
     /// # Panics
     /// When it does not start for another reason.
     pub async fn start_node(&self, node: usize) {
-        let server = loop {
-            match Server::start(self.options(node)).await {
-                Ok(server) => break server,
-                Err(StartError::Rows(_) | StartError::Cluster(_)) if self.nodes() > 1 => {
-                    tokio::time::sleep(START_AGAIN_AFTER).await;
-                }
-                Err(error) => panic!("the server does not start: {error}"),
-            }
-        };
+        while let Err(error) = self.try_start_node(node).await {
+            assert!(self.nodes() > 1 && error.to_string().contains("store"), "it does not start: {error}");
+            tokio::time::sleep(START_AGAIN_AFTER).await;
+        }
+    }
+
+    /// Starts a node, or says why it does not start.
+    ///
+    /// # Errors
+    /// As [`Server::start`] says.
+    pub async fn try_start_node(&self, node: usize) -> Result<(), StartError> {
+        let server = Server::start(self.options(node)).await?;
         *self.place(node).server.lock() = Some(server);
+        Ok(())
     }
 
     /// What a node is started with, its sockets included.

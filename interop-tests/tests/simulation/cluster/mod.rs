@@ -1,5 +1,6 @@
 //! Clusters: users on different nodes, and nodes that die.
 
+mod bad_input;
 mod delivery;
 mod large;
 mod leases;
