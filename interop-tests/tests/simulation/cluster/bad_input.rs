@@ -38,6 +38,8 @@ fn a_server_id_that_a_live_node_has_is_refused_and_that_of_a_dead_one_is_free() 
         pass(Duration::from_secs(1)).await;
         world.crash_node(0);
         world.start_node(1).await;
+        // It clears what the dead one left.
+        pass(Duration::from_secs(1)).await;
         // And a node that starts again at its own address need not wait.
         world.crash_node(1);
         let before = world.now();
