@@ -113,6 +113,11 @@ impl Server {
     /// # Errors
     /// When a file, the store or the address cannot be used; each says what to do.
     pub async fn start(options: ServerOptions) -> Result<Self, StartError> {
+        // Large, and begun once: whoever starts a server need not hold it in a future of their own.
+        Box::pin(Self::open(options)).await
+    }
+
+    async fn open(options: ServerOptions) -> Result<Self, StartError> {
         let metrics = Metrics::new();
         let authenticator = Authenticator::open(AuthOptions {
             key_set: options.credentials.jwks.clone(),

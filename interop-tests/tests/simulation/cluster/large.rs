@@ -46,7 +46,7 @@ fn a_group_of_a_thousand_hears_of_a_message_on_every_node() {
         drop(group.enqueue(OutgoingMessage::text("hello")).await.unwrap());
         pass(Duration::from_secs(1)).await;
         assert_eq!(late.seqs().last(), Some(&(heads + 1)));
-        let found: f64 = (0..3).map(|node| counted(&world, node, "fulmar_lost_hints_found_total")).sum();
-        assert_eq!(found as u64, 0);
+        let found: u64 = (0..3).map(|node| counted(&world, node, "fulmar_lost_hints_found_total")).sum();
+        assert_eq!(found, 0);
     });
 }
