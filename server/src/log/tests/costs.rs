@@ -131,10 +131,10 @@ async fn a_connect() {
     for counted in every_back_end().await {
         let (id, _open) = counted.direct().await;
         let (ann, bob) = (user("ann"), user("bob"));
-        counted.fixture.log.register_device(&bob, &device(&bob, 1)).await.unwrap();
+        counted.fixture.log.register_device(&bob, &device(&bob, 1), None).await.unwrap();
         counted.forget();
         let log = &counted.fixture.log;
-        log.register_device(&bob, &device(&bob, 1)).await.unwrap();
+        log.register_device(&bob, &device(&bob, 1), None).await.unwrap();
         let registered = counted.transaction();
         assert_eq!(registered, TransactionTally { gets: 2, ranges: 1, sets: 1, ..NOTHING });
         log.behind(&log.snapshot(), &bob, &device(&bob, 1), 10).await.unwrap();
