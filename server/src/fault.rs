@@ -26,6 +26,9 @@ pub enum ServerFault {
     SwapEntries,
     /// Who is removed stays a member.
     IgnoreRemoval,
+    /// A node of a cluster tells the others of entries that were never appended, and of conversations that are not
+    /// there.
+    ForgeHints,
 }
 
 /// The fault in force, if any. Clones count on together.
@@ -52,6 +55,10 @@ impl Faults {
     }
 
     pub(crate) fn ignores_removal(&self) -> bool {
+        false
+    }
+
+    pub(crate) fn forges_hints(&self) -> bool {
         false
     }
 
@@ -85,6 +92,10 @@ impl Faults {
 
     pub(crate) fn ignores_removal(&self) -> bool {
         self.fault == Some(ServerFault::IgnoreRemoval)
+    }
+
+    pub(crate) fn forges_hints(&self) -> bool {
+        self.fault == Some(ServerFault::ForgeHints)
     }
 
     /// Swaps what messages in a row say. `own`: an entry goes to the device that sent it, in a form that would

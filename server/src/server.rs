@@ -69,17 +69,12 @@ pub enum StartError {
     Rows(String),
     /// The embedded store has one process, and a cluster several.
     #[error(
-        "cluster.listen is set, but the store is embedded, which other nodes cannot reach: a cluster needs FoundationDB"
+        "cluster.listen is set, but store.kind is \"embedded\": a cluster needs \"foundationdb\", which all nodes can reach"
     )]
     ClusterWithEmbeddedStore,
     /// The secret that the nodes of the cluster share could not be used.
-    #[error("cluster.secret ({}): {error}", path.display())]
-    ClusterSecret {
-        /// Its file.
-        path: PathBuf,
-        /// What is wrong with it.
-        error: ClusterSecretError,
-    },
+    #[error("cluster.secret: {0}")]
+    ClusterSecret(#[from] ClusterSecretError),
     /// Connection ids that tell which node they belong to cannot be made.
     #[error("cannot make connection ids for cluster.server_id: {0}")]
     ConnectionIds(String),
@@ -118,6 +113,11 @@ impl Server {
     /// # Errors
     /// When a file, the store or the address cannot be used; each says what to do.
     pub async fn start(options: ServerOptions) -> Result<Self, StartError> {
+        // Large, and begun once: whoever starts a server need not hold it in a future of their own.
+        Box::pin(Self::open(options)).await
+    }
+
+    async fn open(options: ServerOptions) -> Result<Self, StartError> {
         let metrics = Metrics::new();
         let authenticator = Authenticator::open(AuthOptions {
             key_set: options.credentials.jwks.clone(),

@@ -6,6 +6,7 @@
 
 mod audit;
 mod coverage;
+mod foundationdb;
 mod simulation;
 mod steps;
 mod test_run;
@@ -30,6 +31,8 @@ Examples:
                        storms on the simulated network: cargo xtask sim --help
 
 Environment:
+  FULMAR_FDB_CLUSTER_FILE=FILE  tests run against this FoundationDB cluster too
+  FULMAR_REQUIRE_FDB=1          no such cluster is a failure
   FULMAR_REQUIRE_ADVISORIES=1   an unreachable advisory database is a failure
   FULMAR_SKIPPED=FILE           what was skipped is appended to FILE";
 

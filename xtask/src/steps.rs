@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use crate::workplace::{Failure, Outcome, Workplace, run};
-use crate::{audit, test_run, tidy};
+use crate::{audit, foundationdb, test_run, tidy};
 
 /// One check: its name and what it does.
 pub(crate) struct Step {
@@ -23,6 +23,8 @@ const CLIPPY: Step = Step {
         workplace.cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])
     },
 };
+/// What the feature of that name adds.
+const FOUNDATIONDB: Step = Step { name: "fdb", run: foundationdb::check };
 const DOCS: Step = Step {
     name: "docs",
     run: |workplace| {
@@ -37,11 +39,11 @@ pub(crate) const AUDIT: Step = Step { name: "audit", run: audit::check };
 const TESTS: Step = Step { name: "tests", run: test_run::run_all };
 
 /// Everything but the tests, the quick ones first.
-pub(crate) const CHECK: &[Step] = &[FORMAT, TIDY, CLIPPY, DOCS, WASM, AUDIT];
+pub(crate) const CHECK: &[Step] = &[FORMAT, TIDY, CLIPPY, FOUNDATIONDB, DOCS, WASM, AUDIT];
 /// Every test of the workspace.
 pub(crate) const TEST: &[Step] = &[TESTS];
 /// Both.
-pub(crate) const CI: &[Step] = &[FORMAT, TIDY, CLIPPY, DOCS, WASM, AUDIT, TESTS];
+pub(crate) const CI: &[Step] = &[FORMAT, TIDY, CLIPPY, FOUNDATIONDB, DOCS, WASM, AUDIT, TESTS];
 
 const WASM_TARGET: &str = "wasm32-unknown-unknown";
 
@@ -80,8 +82,14 @@ pub(crate) fn run_steps(workplace: &Workplace, steps: &[Step]) -> Result<(), Fai
         }
     }
     println!("\n{}", summary.join("\n"));
-    for line in workplace.skipped() {
+    let (counted, named): (Vec<_>, Vec<_>) =
+        workplace.skipped().into_iter().partition(|line| line.starts_with("SKIPPED "));
+    for line in named {
         println!("SKIPPED: {line}");
+    }
+    // Last, so that nobody overlooks it.
+    for line in counted {
+        println!("{line}");
     }
     if failed.is_empty() { Ok(()) } else { Err(format!("failed\n  {}", failed.join("\n  "))) }
 }

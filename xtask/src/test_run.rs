@@ -6,6 +6,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
+use crate::foundationdb;
 use crate::workplace::{Failure, Outcome, Workplace, shown};
 
 /// What the result lines of all test binaries add up to.
@@ -45,6 +46,7 @@ fn count_before(line: &str, word: &str) -> u64 {
 /// Runs unit, integration and documentation tests of every crate.
 pub(crate) fn run_all(workplace: &Workplace) -> Result<Outcome, Failure> {
     let mut command = workplace.command("cargo", &["test", "--workspace", "--locked", "--no-fail-fast"]);
+    command.args(foundationdb::test_arguments()?);
     let shown = shown(&command);
     println!("$ {shown}");
     let cannot_start = |error| format!("cannot start `{shown}`: {error}");
@@ -59,10 +61,13 @@ pub(crate) fn run_all(workplace: &Workplace) -> Result<Outcome, Failure> {
         }
     }
     let status = child.wait().map_err(|error| format!("`{shown}` was lost: {error}"))?;
+    println!("\n{}", totals.closing_line());
+    if let Some(line) = foundationdb::skipped_line(&mut totals.ignored) {
+        workplace.skip(&line)?;
+    }
     for ignored in &totals.ignored {
         workplace.skip(ignored)?;
     }
-    println!("\n{}", totals.closing_line());
     match (status.success(), totals.passed) {
         (false, _) => Err(format!("`{shown}` failed ({status})")),
         (true, 0) => Err(format!("`{shown}` ran no test")),

@@ -124,6 +124,37 @@ async fn who_loses_the_race_hears_no_hello() {
 }
 
 #[tokio::test]
+async fn early_data_goes_to_the_server_that_worked_last_and_to_nobody_else() {
+    let (dead, server) = (Dead::new(), Server::with_early_data());
+    let builder = trusting(&[&server]).servers([dead.address(), server.address().to_string()]);
+    let (_client, _events, peer) = server.connect(builder).await;
+    assert!(dead.was_tried());
+    end(&peer, ErrorCode::Internal);
+    let again = server.greeted().await;
+    assert!(again.frames.is_early(), "Hello waited for a round trip");
+    assert!(!dead.was_tried());
+}
+
+/// The server that worked last has a Hello in early data, and answers when another has won: it may open a session all
+/// the same, and end the winner's.
+// FUL-SESS-17
+#[tokio::test]
+async fn a_client_whose_early_hello_lost_the_race_does_not_take_itself_for_another() {
+    let (one, two) = (Server::with_early_data(), Server::start());
+    let (client, _events, peer) = one.connect(client_of(&[&one, &two])).await;
+    end(&peer, ErrorCode::Internal);
+    // The first one takes no connections any more.
+    let there = two.session().await;
+    soon("a session", client.status().wait_for(Status::is_online)).await.unwrap();
+    end(&there, ErrorCode::SessionReplaced);
+    let again = two.session().await;
+    soon("a session", client.status().wait_for(Status::is_online)).await.unwrap();
+    // Nothing has gone astray this time.
+    end(&again, ErrorCode::SessionReplaced);
+    soon("the end", client.status().wait_for(Status::is_ended)).await.unwrap();
+}
+
+#[tokio::test]
 async fn all_addresses_of_a_name_are_tried() {
     // The name may mean an IPv6 address, too, where nobody listens.
     let server = Server::start();

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fulmar_server::{
-    Clock, ClusterOptions, Config, MemoryDisk, Metrics, Rng, Server, ServerOptions, SharedHandle, SharedStore,
-    SimulatedStore, Simulation, StartError, StoreOptions, StoreTrouble,
+    Clock, ClusterOptions, Config, MemoryDisk, Metrics, Rng, Server, ServerOptions, SharedHandle,
+    SharedStore, SimulatedStore, Simulation, StartError, StoreOptions, StoreTrouble,
 };
 use parking_lot::Mutex;
 use tokio::time::Instant;
@@ -211,16 +211,20 @@ impl World {
     /// # Panics
     /// When it does not start for another reason.
     pub async fn start_node(&self, node: usize) {
-        let server = loop {
-            match Server::start(self.options(node)).await {
-                Ok(server) => break server,
-                Err(StartError::Rows(_) | StartError::Cluster(_)) if self.nodes() > 1 => {
-                    tokio::time::sleep(START_AGAIN_AFTER).await;
-                }
-                Err(error) => panic!("the server does not start: {error}"),
-            }
-        };
+        while let Err(error) = self.try_start_node(node).await {
+            assert!(self.nodes() > 1 && error.to_string().contains("store"), "it does not start: {error}");
+            tokio::time::sleep(START_AGAIN_AFTER).await;
+        }
+    }
+
+    /// Starts a node, or says why it does not start.
+    ///
+    /// # Errors
+    /// As [`Server::start`] says.
+    pub async fn try_start_node(&self, node: usize) -> Result<(), StartError> {
+        let server = Server::start(self.options(node)).await?;
         *self.place(node).server.lock() = Some(server);
+        Ok(())
     }
 
     /// What a node is started with, its sockets included.
@@ -277,7 +281,8 @@ impl World {
     fn way_to_store(&self, node: usize, start: u64) -> SharedHandle {
         let place = self.place(node);
         let mut shared = self.inner.shared.lock();
-        let shared = shared.get_or_insert_with(|| SharedStore::open(&self.inner.disk, StoreOptions::default()));
+        let shared =
+            shared.get_or_insert_with(|| SharedStore::open(&self.inner.disk, StoreOptions::default()));
         let handle = shared.handle(self.inner.seed.rotate_left(7) ^ start);
         handle.set_trouble(*place.trouble.lock());
         *place.store.lock() = Some(handle.clone());

@@ -66,45 +66,74 @@ fn more_dead_addresses_than_are_tried_at_once_hold_up_the_next_for_a_while_only(
     });
 }
 
+/// Whether anybody but the server was sent a packet while the client came back to a server that had crashed.
+async fn tried_elsewhere(profile: &Profile, servers: Vec<String>) -> bool {
+    let world = World::new(1);
+    world.start_server().await;
+    let user = UserId::parse("alice").unwrap();
+    let alice = Device::new(&world, user, 1, profile, Arc::new(|_| {})).with_servers(servers);
+    alice.start();
+    online(&alice).await;
+    world.crash_server();
+    world.start_server().await;
+    alice.host.capture();
+    // The server knows nothing of the connection, and says so.
+    assert!(alice.client().unwrap().ping().await.is_err());
+    online(&alice).await;
+    alice.host.captured().iter().any(|packet| packet.to.ip() != SERVER_ADDRESS)
+}
+
 #[test]
-fn after_the_dead_one_only_the_living_is_tried() {
-    run(async {
-        let world = World::new(1);
-        world.start_server().await;
-        let alice = device(&world, 3);
-        alice.start();
-        online(&alice).await;
-        world.stop_server().await;
-        pass(Duration::from_millis(10)).await;
-        world.start_server().await;
-        let mut status = alice.client().unwrap().status();
-        status.wait_for(|status| !status.is_online()).await.unwrap();
-        let before = alice.host.counters().sent;
-        online(&alice).await;
-        let sent = alice.host.counters().sent.since(before).packets;
-        assert!(sent < 20, "{sent} packets");
-    });
+fn what_worked_last_is_tried_before_dead_addresses() {
+    let servers = vec![dead(1), dead(2), format!("{SERVER_ADDRESS}:{SERVER_PORT}")];
+    assert!(!run(tried_elsewhere(&Profile::CLEAN, servers)));
 }
 
 /// On a path whose round trip is three head starts, every server would be met with every connection.
 #[test]
 fn on_a_slow_path_what_worked_last_is_waited_for() {
+    let servers = vec![format!("{SERVER_ADDRESS}:{SERVER_PORT}"), dead(1), dead(2)];
+    assert!(!run(tried_elsewhere(&Profile::EDGE, servers)));
+}
+
+/// Which node of a cluster a client is connected to.
+fn node_of(world: &World) -> Option<usize> {
+    let has_session = |node: &usize| {
+        let metrics = world.node_metrics(*node).map(|metrics| metrics.render());
+        metrics.is_some_and(|text| text.lines().any(|line| line == "fulmar_connections 1"))
+    };
+    (0..world.nodes()).find(has_session)
+}
+
+// FUL-SESS-46
+#[test]
+fn the_client_of_a_node_that_drains_goes_to_another_node_of_which_it_was_told() {
     run(async {
-        let world = World::new(1);
-        world.start_server().await;
+        let world = World::cluster(1, 3, |_| {});
+        for node in 0..3 {
+            world.start_node(node).await;
+        }
+        // Until each knows of the others.
+        pass(Duration::from_secs(5)).await;
         let user = UserId::parse("alice").unwrap();
-        let servers = vec![format!("{SERVER_ADDRESS}:{SERVER_PORT}"), dead(1), dead(2)];
-        let alice = Device::new(&world, user, 1, &Profile::EDGE, Arc::new(|_| {})).with_servers(servers);
+        let alice = Device::new(&world, user, 1, &Profile::CLEAN, Arc::new(|_| {}));
+        let alice = alice.with_servers(vec![world.server_name(0)]);
         alice.start();
         online(&alice).await;
-        world.stop_server().await;
-        world.start_server().await;
-        let mut status = alice.client().unwrap().status();
-        status.wait_for(|status| !status.is_online()).await.unwrap();
-        alice.host.capture();
-        online(&alice).await;
-        let elsewhere = alice.host.captured().iter().any(|packet| packet.to.ip() != SERVER_ADDRESS);
-        assert!(!elsewhere, "another address was tried");
+        pass(Duration::from_secs(1)).await;
+        assert_eq!(node_of(&world), Some(0));
+        for drained in 0..2 {
+            let before = node_of(&world).unwrap();
+            let since = Instant::now();
+            world.stop_node(before).await;
+            online(&alice).await;
+            // The latest that it may come back, and what the last node takes to stop.
+            assert!(since.elapsed() < Duration::from_secs(10), "{drained}: {:?}", since.elapsed());
+            pass(Duration::from_secs(1)).await;
+            assert!(node_of(&world).is_some_and(|now| now != before));
+            // The others notice that it is gone.
+            pass(Duration::from_secs(20)).await;
+        }
     });
 }
 

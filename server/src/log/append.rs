@@ -8,7 +8,7 @@
 //! retried; nobody but a member at that moment writes.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -20,6 +20,7 @@ use fulmar_protocol::{
     BodyHash, ClientSeq, Content, ConversationId, Decision, DeviceId, DeviceTag, ErrorCode, Outcome,
     SenderWindow, Seq, TimestampMs, UserId,
 };
+use futures_util::future::try_join_all;
 
 use super::{LogError, News, Notice, draft::Draft, entry::StoredEntry, roster::Roster, rules};
 use crate::{
@@ -133,15 +134,14 @@ pub(crate) async fn append(
     limits: &Limits,
     faults: &Faults,
 ) -> Result<Appended, LogError> {
-    let head = match transaction.get(&Key::head(&id)).await? {
-        Some(value) => Head::decode(&value)?,
-        None => Head::new(),
-    };
+    let Known { head, mut windows_stored, stored_bytes } =
+        read_together(transaction, &id, batch, limits).await?;
     let roster = match cached {
         Some(roster) if roster.version == head.roster_version => roster,
         _ => Arc::new(Roster::load(transaction, &id, &head).await?),
     };
     let mut draft = Draft::new(transaction, id, head, roster, now, limits, faults);
+    draft.know_stored_bytes(stored_bytes);
     let mut windows = BTreeMap::new();
     let mut outcomes = Vec::with_capacity(batch.len());
     // Lanes on which this very batch found a reused number; the others know it from their state.
@@ -151,7 +151,7 @@ pub(crate) async fn append(
         let outcome = if request.lane.is_reused() || reused.contains(&lane) {
             REUSED
         } else {
-            send(&mut draft, &mut windows, request).await?
+            send(&mut draft, &mut windows, &mut windows_stored, request).await?
         };
         if outcome == REUSED {
             reused.insert(lane);
@@ -164,6 +164,42 @@ pub(crate) async fn append(
         }
     }
     draft.finish(outcomes).await
+}
+
+/// What every batch needs, as it is in the store.
+struct Known {
+    head: Head,
+    windows_stored: BTreeMap<Sender, Option<Bytes>>,
+    /// Of those who send, where there is a quota.
+    stored_bytes: BTreeMap<UserId, Option<Bytes>>,
+}
+
+/// Reads it in one round trip, where a read is one.
+async fn read_together(
+    transaction: &Transaction,
+    id: &ConversationId,
+    batch: &[SendRequest],
+    limits: &Limits,
+) -> Result<Known, LogError> {
+    let senders: BTreeSet<&Sender> = batch.iter().map(|request| &request.sender).collect();
+    let mut users: BTreeSet<&UserId> = senders.iter().map(|sender| &sender.user).collect();
+    if limits.stored_bytes_per_user_max == 0 {
+        users.clear();
+    }
+    let mut keys = vec![Key::head(id)];
+    keys.extend(senders.iter().map(|sender| Key::sender(id, &sender.user, &sender.device)));
+    keys.extend(users.iter().map(|user| Key::stored_bytes(user)));
+    let reads: Vec<_> = keys.iter().map(|key| transaction.get(key)).collect();
+    let mut rows = try_join_all(reads).await?.into_iter();
+    let head = match rows.next().flatten() {
+        Some(value) => Head::decode(&value)?,
+        None => Head::new(),
+    };
+    Ok(Known {
+        head,
+        windows_stored: senders.into_iter().cloned().zip(rows.by_ref()).collect(),
+        stored_bytes: users.into_iter().cloned().zip(rows).collect(),
+    })
 }
 
 const REUSED: SendOutcome = SendOutcome::Refused { code: ErrorCode::ClientSeqReused, expected: None };
@@ -182,11 +218,15 @@ enum Window {
 async fn send(
     draft: &mut Draft<'_>,
     windows: &mut BTreeMap<Sender, Window>,
+    stored: &mut BTreeMap<Sender, Option<Bytes>>,
     request: &SendRequest,
 ) -> Result<SendOutcome, LogError> {
     let sender = &request.sender;
     if !windows.contains_key(sender) || matches!(windows.get(sender), Some(Window::Stranger)) {
-        let row = draft.transaction.get(&Key::sender(&draft.id, &sender.user, &sender.device)).await?;
+        let row = match stored.remove(sender) {
+            Some(row) => row,
+            None => draft.transaction.get(&Key::sender(&draft.id, &sender.user, &sender.device)).await?,
+        };
         let window = match row {
             Some(row) => {
                 let window = SenderWindow::decode(&row);

@@ -48,6 +48,8 @@ pub(crate) struct Draft<'t> {
     departed: BTreeSet<UserId>,
     read_marks: BTreeMap<UserId, ReadMarkRow>,
     stored_bytes: BTreeMap<UserId, u64>,
+    /// Rows of it that were read before anybody asked.
+    stored_bytes_known: BTreeMap<UserId, Option<Bytes>>,
 }
 
 impl<'t> Draft<'t> {
@@ -74,7 +76,13 @@ impl<'t> Draft<'t> {
             departed: BTreeSet::new(),
             read_marks: BTreeMap::new(),
             stored_bytes: BTreeMap::new(),
+            stored_bytes_known: BTreeMap::new(),
         }
+    }
+
+    /// Takes in what users' messages take, as the store has it.
+    pub(crate) fn know_stored_bytes(&mut self, rows: BTreeMap<UserId, Option<Bytes>>) {
+        self.stored_bytes_known = rows;
     }
 
     /// The entry with this seq, if there is one.
@@ -328,7 +336,10 @@ impl<'t> Draft<'t> {
     /// What the user's messages take, as of this point in the batch.
     async fn stored_bytes(&mut self, user: &UserId) -> Result<&mut u64, LogError> {
         if !self.stored_bytes.contains_key(user) {
-            let row = self.transaction.get(&Key::stored_bytes(user)).await?;
+            let row = match self.stored_bytes_known.remove(user) {
+                Some(row) => row,
+                None => self.transaction.get(&Key::stored_bytes(user)).await?,
+            };
             let used = row.and_then(|row| Some(u64::from_be_bytes(*row.first_chunk()?))).unwrap_or(0);
             self.stored_bytes.insert(user.clone(), used);
         }

@@ -4,12 +4,14 @@
 
 mod certificates;
 mod events;
+mod joining;
 pub(crate) mod link;
 pub(crate) mod message;
 mod node;
 mod observed;
 mod registry;
 mod sessions;
+mod sweeping;
 mod telling;
 
 use std::fmt;

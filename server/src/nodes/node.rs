@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use fulmar_protocol::{ConversationId, ErrorCode, ServerAddress, SessionNumber};
+use fulmar_protocol::{ConversationId, ErrorCode, ServerAddress};
 use parking_lot::Mutex;
 use tokio::{
     sync::{Semaphore, mpsc, oneshot},
@@ -27,23 +27,22 @@ use super::{
     link::{LinkEvent, Links},
     message::{EndToken, Message},
     observed::{Observed, Reading},
-    registry::{Joined, Registry, SelfDescription},
+    registry::{Registry, SelfDescription},
 };
 use crate::{
     clock::{Clock, Rng},
     fanout::{Hub, Neighbours},
-    limits::{HELD_SWEEP_EVERY, LEASE_OWN_MAX, LEASE_RENEW_EVERY, LOOKUPS_MAX, READINGS_UNTIL_DEAD},
+    fault::Faults,
+    limits::{LEASE_OWN_MAX, LEASE_RENEW_EVERY, LOOKUPS_MAX},
     log::{Log, LogError},
     metrics::Metrics,
-    rows::{Held, NodeRow},
+    rows::NodeRow,
     session::Alternatives,
     store::Store,
 };
 
 /// How soon a failed renewal is tried again.
 const RENEW_AGAIN_AFTER: Duration = Duration::from_millis(500);
-/// Sessions of a node, at most, have so many bits of their number to themselves; the node's number stands above.
-const SESSION_NUMBER_BITS: u32 = 40;
 
 /// What a node is started with.
 pub(crate) struct NodeOptions {
@@ -58,6 +57,7 @@ pub(crate) struct NodeOptions {
     pub(crate) server_id: u32,
     /// Where to say where clients may go instead of here.
     pub(crate) alternatives: Alternatives,
+    pub(crate) faults: Faults,
 }
 
 /// Why a node did not start.
@@ -81,11 +81,12 @@ pub(crate) struct Node {
     pub(super) log: OnceLock<Weak<Log>>,
     pub(super) store: Store,
     pub(super) metrics: Arc<Metrics>,
-    clock: Clock,
+    pub(super) clock: Clock,
     pub(super) rng: Rng,
     alternatives: Alternatives,
+    pub(super) faults: Faults,
     /// The number in force; 0 while there is no lease.
-    number: AtomicU64,
+    pub(super) number: AtomicU64,
     clock_is_wrong: AtomicBool,
     /// Live nodes to which there is no link.
     pub(super) unreachable: Mutex<BTreeSet<NodeNumber>>,
@@ -128,6 +129,7 @@ impl Node {
             clock: options.clock,
             rng: options.rng,
             alternatives: options.alternatives,
+            faults: options.faults,
             number: AtomicU64::new(0),
             clock_is_wrong: AtomicBool::new(false),
             unreachable: Mutex::default(),
@@ -206,45 +208,7 @@ impl Node {
         self.links.closed().await;
     }
 
-    async fn join(&self) -> Result<(), JoinError> {
-        let number = self.take_number().await?;
-        tracing::info!(node = %number, "joined the cluster");
-        self.links.set_number(number);
-        self.hub.number_sessions_from(SessionNumber::new(number.get() << SESSION_NUMBER_BITS | 1));
-        self.interests.lock().await.clear();
-        self.number.store(number.get(), Ordering::Release);
-        Ok(())
-    }
-
-    async fn take_number(&self) -> Result<NodeNumber, JoinError> {
-        let mut dead = Vec::new();
-        let mut observed = Observed::default();
-        for reading in 0.. {
-            match self.registry.join(dead.clone()).await? {
-                Joined::As(number, earlier) => {
-                    for earlier in earlier.into_iter().chain(dead) {
-                        self.clear(earlier);
-                    }
-                    return Ok(number);
-                }
-                Joined::TooMany => return Err(JoinError::TooManyNodes),
-                // It may have died a moment ago: then its lease ends soon.
-                Joined::ServerIdOf(_, row) if reading > READINGS_UNTIL_DEAD + 1 => {
-                    let (server_id, address) = (row.server_id, row.address);
-                    return Err(JoinError::ServerIdInUse { server_id, address });
-                }
-                Joined::ServerIdOf(number, row) => {
-                    dead.extend(observed.read([(number, &row)], self.clock.now()).dead);
-                    if dead.is_empty() {
-                        sleep(LEASE_RENEW_EVERY).await;
-                    }
-                }
-            }
-        }
-        Err(JoinError::TooManyNodes)
-    }
-
-    fn clear(&self, number: NodeNumber) {
+    pub(super) fn clear(&self, number: NodeNumber) {
         self.spawn(async move |node| match node.registry.clear(number).await {
             Ok(()) => tracing::info!(node = %number, "cleared what a dead node left"),
             Err(error) => tracing::warn!(node = %number, %error, "clearing a dead node's rows failed"),
@@ -352,53 +316,6 @@ impl Node {
         for gone in known.difference(&now) {
             unreachable.remove(gone);
             self.hub.presence.forget_node(*gone);
-        }
-    }
-
-    /// Clears rows of this node that it does not need any more: those of sessions that ended while the store did not
-    /// answer, and of large conversations that nobody here has left.
-    async fn sweep_held(self: Arc<Self>) {
-        let mut issued = self.hub.next_session_number();
-        loop {
-            sleep(HELD_SWEEP_EVERY).await;
-            // Younger ones may be about to begin.
-            let settled = std::mem::replace(&mut issued, self.hub.next_session_number());
-            let mut after = None;
-            while let Some(number) = self.number() {
-                let (held, last) = match self.registry.held(number, after.as_ref()).await {
-                    Ok(page) => page,
-                    Err(error) => {
-                        tracing::warn!(%error, "this node's rows were not read");
-                        break;
-                    }
-                };
-                self.release_needless(number, held, settled).await;
-                after = last;
-                if after.is_none() {
-                    break;
-                }
-            }
-        }
-    }
-
-    async fn release_needless(&self, number: NodeNumber, held: Vec<Held>, settled: SessionNumber) {
-        // Nobody writes a row of interest meanwhile.
-        let mut interests = self.interests.lock().await;
-        let needless = |held: &Held| match held {
-            Held::Session(user, session) => session.number < settled && !self.hub.has(user, session.number),
-            Held::Interest(conversation) => !self.hub.is_interested(conversation),
-        };
-        let held: Vec<_> = held.into_iter().filter(needless).collect();
-        if held.is_empty() {
-            return;
-        }
-        for held in &held {
-            if let Held::Interest(conversation) = held {
-                interests.remove(conversation);
-            }
-        }
-        if let Err(error) = self.registry.release(number, held).await {
-            tracing::warn!(%error, "rows that are not needed any more were not cleared");
         }
     }
 }

@@ -9,7 +9,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use fulmar_protocol::{ConversationId, ErrorCode, PresenceState, TimestampMs, UserId};
+use fulmar_protocol::{ConversationId, ErrorCode, PresenceState, Seq, TimestampMs, UserId};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::{
@@ -20,7 +20,7 @@ use crate::{
     fanout::Neighbours,
     limits::{HINT_USERS_MAX, LOOKUP_USERS_AT_ONCE, NODES_MAX, SESSIONS_PER_LOOKUP_MAX},
     log::{Appended, Listeners, LogError, News, Notice},
-    rows::{Key, SessionKey, node_at_end},
+    rows::{Head, Key, SessionKey, node_at_end},
     store::Snapshot,
 };
 
@@ -61,6 +61,17 @@ impl Listeners for Node {
     }
 }
 
+/// Of a seq that was never appended, and of a conversation that is not there.
+fn forged(conversation: ConversationId, users: &[UserId]) -> impl Iterator<Item = Hint> {
+    let nowhere = users.first().map(|user| ConversationId::direct(user, user));
+    let head = Head { seq: Seq::new(1_000_000), roster_version: 1_000, ..Head::new() };
+    let users = users.to_vec();
+    [Some(conversation), nowhere].into_iter().flatten().map(move |conversation| {
+        let news = HintNews::Head { head: head.clone(), entries: EntryRun::default(), redacted: false };
+        Hint { conversation, news, to: HintTo::Users(users.clone()) }
+    })
+}
+
 fn head(appended: &Appended) -> HintNews {
     HintNews::Head {
         head: appended.head.clone(),
@@ -81,6 +92,11 @@ impl Node {
         let snapshot = self.store.snapshot();
         let hosts = self.hosts(&snapshot, users).await?;
         for (node, users) in hosts {
+            if self.faults.forges_hints() {
+                for hint in forged(conversation, &users) {
+                    self.send(node, Message::Hint(hint));
+                }
+            }
             for users in users.chunks(HINT_USERS_MAX) {
                 let to = HintTo::Users(users.to_vec());
                 self.send(node, Message::Hint(Hint { conversation, news: news.clone(), to }));

@@ -46,6 +46,7 @@ impl Joining<'_> {
             client_addresses: self.cluster.client_addresses.clone(),
             server_id: self.cluster.server_id,
             alternatives: alternatives.clone(),
+            faults: self.options.faults(),
         };
         Ok(Node::start(options, links, events, log).await?)
     }

@@ -72,6 +72,9 @@ impl ServerOptions {
     }
 }
 
+/// A socket for other nodes, and the seed of a simulation.
+type NodeSocket = (Arc<dyn AsyncUdpSocket>, Option<[u8; 32]>);
+
 /// What makes a server a node of a cluster.
 #[derive(Clone, Debug)]
 pub struct ClusterOptions {
@@ -138,10 +141,7 @@ impl ServerOptions {
 
     /// Where other nodes come, and what links draw from.
     #[expect(clippy::unused_self, reason = "a simulation has its own")]
-    pub(super) fn node_socket(
-        &self,
-        cluster: &ClusterOptions,
-    ) -> std::io::Result<(Arc<dyn AsyncUdpSocket>, Option<[u8; 32]>)> {
+    pub(super) fn node_socket(&self, cluster: &ClusterOptions) -> std::io::Result<NodeSocket> {
         Ok((bind_udp(cluster.listen)?, None))
     }
 
@@ -162,10 +162,7 @@ impl ServerOptions {
 #[cfg(feature = "simulation")]
 impl ServerOptions {
     /// Where other nodes come, and what links draw from.
-    pub(super) fn node_socket(
-        &self,
-        cluster: &ClusterOptions,
-    ) -> std::io::Result<(Arc<dyn AsyncUdpSocket>, Option<[u8; 32]>)> {
+    pub(super) fn node_socket(&self, cluster: &ClusterOptions) -> std::io::Result<NodeSocket> {
         match self.simulation.as_ref().and_then(|it| Some((Arc::clone(it.node_socket.as_ref()?), it.seed))) {
             Some((socket, seed)) => Ok((socket, Some(seed))),
             None => Ok((bind_udp(cluster.listen)?, None)),
@@ -202,8 +199,7 @@ impl ServerOptions {
     /// What the nodes of the cluster share, if anything.
     pub(super) fn cluster_secret(&self) -> Result<Option<ClusterSecret>, StartError> {
         let Some(path) = &self.config.cluster.secret else { return Ok(None) };
-        let failed = |error| StartError::ClusterSecret { path: path.clone(), error };
-        ClusterSecret::read(path).map(Some).map_err(failed)
+        Ok(Some(ClusterSecret::read(path)?))
     }
 
     /// How connection ids are made, and resets after a crash.

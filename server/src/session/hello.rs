@@ -137,8 +137,7 @@ async fn register_here(
     });
     let Registered { session: handle, older } = registered.map_err(|error| match error {
         RegisterError::TooManySessions => ErrorCode::TooManySessions,
-        // Its client asks again where it is still wanted.
-        RegisterError::Overtaken => ErrorCode::GoingAway,
+        RegisterError::Overtaken => ErrorCode::SessionReplaced,
     })?;
     if let (Some(node), false) = (&shared.node, registration.older.is_empty()) {
         node.end_older(&identity.user, hello.device_id, &registration.older).await;

@@ -57,6 +57,7 @@ impl Account {
     }
 
     /// A read took so long, which is not the closure's fault.
+    #[cfg(feature = "foundationdb")]
     pub(super) fn waited(&mut self, time: Duration) {
         self.deadline += time;
     }

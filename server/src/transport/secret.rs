@@ -11,7 +11,7 @@
 //! another node is not known, and its client waits for a round trip.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use aws_lc_rs::{hkdf, rand};
 
@@ -36,8 +36,11 @@ pub enum ClusterSecretError {
     #[error(transparent)]
     File(#[from] FileError),
     /// It does not hold what it should.
-    #[error("it is not 64 hexadecimal digits: make one with fulmar cluster secret")]
-    NotHex,
+    #[error("{} does not hold 64 hexadecimal digits: make one with fulmar cluster secret", path.display())]
+    NotHex {
+        /// The file.
+        path: PathBuf,
+    },
     /// The system has no randomness to give.
     #[error("the system gives no randomness")]
     NoRandomness,
@@ -59,21 +62,21 @@ impl ClusterSecret {
     /// # Errors
     /// When the file cannot be read, or holds something else.
     pub fn read(path: &Path) -> Result<Self, ClusterSecretError> {
-        Self::parse(&read_bounded(path, FILE_BYTES_MAX)?)
+        let text = read_bounded(path, FILE_BYTES_MAX)?;
+        Self::parse(&text).ok_or_else(|| ClusterSecretError::NotHex { path: path.to_owned() })
     }
 
-    fn parse(text: &[u8]) -> Result<Self, ClusterSecretError> {
+    fn parse(text: &[u8]) -> Option<Self> {
         let text = text.trim_ascii();
         if text.len() != SECRET_BYTES * 2 {
-            return Err(ClusterSecretError::NotHex);
+            return None;
         }
         let mut octets = [0; SECRET_BYTES];
         for (octet, digits) in octets.iter_mut().zip(text.chunks_exact(2)) {
             let digits = std::str::from_utf8(digits).ok().filter(|digits| !digits.starts_with('+'));
-            let parsed = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
-            *octet = parsed.ok_or(ClusterSecretError::NotHex)?;
+            *octet = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok())?;
         }
-        Ok(Self(octets))
+        Some(Self(octets))
     }
 
     /// What its file holds.
@@ -185,10 +188,7 @@ mod tests {
             &(digits.clone() + "g1"),
             &(digits.clone() + "abab"),
         ] {
-            assert!(
-                matches!(ClusterSecret::parse(wrong.as_bytes()), Err(ClusterSecretError::NotHex)),
-                "{wrong}"
-            );
+            assert!(ClusterSecret::parse(wrong.as_bytes()).is_none(), "{wrong}");
         }
         assert_eq!(format!("{made:?}"), "ClusterSecret");
     }

@@ -37,7 +37,8 @@ struct Shared {
 
 impl Backbone {
     pub(super) fn new(seed: u64) -> Self {
-        let shared = Shared { hosts: BTreeMap::new(), parted: BTreeSet::new(), sequence: 0, digest: Digest::new() };
+        let shared =
+            Shared { hosts: BTreeMap::new(), parted: BTreeSet::new(), sequence: 0, digest: Digest::new() };
         Self { start: Instant::now(), seed, shared: Mutex::new(shared) }
     }
 

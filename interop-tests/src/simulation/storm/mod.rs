@@ -69,7 +69,15 @@ impl StormOptions {
     #[must_use]
     pub fn new(seed: u64, length: Duration, profiles: &[&'static Profile]) -> Self {
         let prepare = Arc::new(|_: &mut _| {});
-        Self { seed, length, profiles: profiles.to_vec(), users: 6, nodes: 1, prepare, watch: Watch::default() }
+        Self {
+            seed,
+            length,
+            profiles: profiles.to_vec(),
+            users: 6,
+            nodes: 1,
+            prepare,
+            watch: Watch::default(),
+        }
     }
 }
 

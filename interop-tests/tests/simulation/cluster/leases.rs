@@ -17,13 +17,13 @@ fn a_node_that_stands_still_past_its_lease_serves_nobody_until_it_has_a_new_one(
         alice.send("bob", "one").await;
         pass(Duration::from_secs(25)).await;
         // The others took it for dead, and bob's phone has found another node.
-        assert_eq!(counted(&world, 0, "fulmar_nodes") as u64, 1);
+        assert_eq!(counted(&world, 0, "fulmar_nodes"), 1);
         assert_eq!(bob.seqs(), [1]);
         world.pause_node(1, false);
         pass(Duration::from_secs(15)).await;
-        assert_eq!(counted(&world, 1, "fulmar_leases_lost_total") as u64, 1);
-        assert_eq!(counted(&world, 1, "fulmar_sessions") as u64, 0);
-        assert_eq!(counted(&world, 0, "fulmar_nodes") as u64, 2, "it is back, as another");
+        assert_eq!(counted(&world, 1, "fulmar_leases_lost_total"), 1);
+        assert_eq!(counted(&world, 1, "fulmar_sessions"), 0);
+        assert_eq!(counted(&world, 0, "fulmar_nodes"), 2, "it is back, as another");
         alice.send("bob", "two").await;
         pass(Duration::from_secs(1)).await;
         assert_eq!(bob.seqs(), [1, 2]);
@@ -47,11 +47,11 @@ fn a_node_whose_clock_is_an_hour_ahead_appends_nothing_and_its_lease_lasts_no_lo
         alice.send("bob", "one").await;
         pass(Duration::from_secs(2)).await;
         assert_eq!(bob.seqs(), [1]);
-        assert_eq!(counted(&world, 1, "fulmar_clock_is_wrong") as u64, 1);
-        assert_eq!(counted(&world, 0, "fulmar_clock_is_wrong") as u64, 0);
+        assert_eq!(counted(&world, 1, "fulmar_clock_is_wrong"), 1);
+        assert_eq!(counted(&world, 0, "fulmar_clock_is_wrong"), 0);
         world.crash_node(1);
         pass(Duration::from_secs(20)).await;
-        assert_eq!(counted(&world, 0, "fulmar_nodes") as u64, 1, "dead like any other");
+        assert_eq!(counted(&world, 0, "fulmar_nodes"), 1, "dead like any other");
     });
 }
 

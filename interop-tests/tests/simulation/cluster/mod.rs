@@ -1,5 +1,6 @@
 //! Clusters: users on different nodes, and nodes that die.
 
+mod bad_input;
 mod delivery;
 mod large;
 mod leases;
@@ -30,7 +31,7 @@ pub(crate) async fn cluster(nodes: usize) -> World {
 }
 
 /// What a node has counted under a name.
-pub(crate) fn counted(world: &World, node: usize, name: &str) -> f64 {
+pub(crate) fn counted(world: &World, node: usize, name: &str) -> u64 {
     let text = world.node_metrics(node).unwrap().render();
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     line.unwrap_or_else(|| panic!("no {name} in {text}")).parse().unwrap()

@@ -40,7 +40,7 @@ struct Made<'a> {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let file = &arguments.file;
-    let failed = |error: ClusterSecretError| Failure::failed(format!("{}: {error}", file.display()));
+    let failed = |error: ClusterSecretError| Failure::failed(error.to_string());
     let secret = if arguments.show {
         ClusterSecret::read(file).map_err(failed)?
     } else {

@@ -27,6 +27,27 @@ fn without_credentials_a_server_refuses_to_start_and_says_which_key_is_missing()
 }
 
 #[test]
+fn what_is_wrong_with_a_cluster_is_told_in_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, file) = (folder.path().join("data"), folder.path().join("fulmar.toml"));
+    let secret = folder.path().join("secret");
+    std::fs::write(&secret, "rubbish").unwrap();
+    let node = "listen = \"127.0.0.1:4434\"\ncertificate = \"n.pem\"\nkey = \"n.key\"\nauthority = \"a.pem\"";
+    for (section, parts) in [
+        ("server_id = 7", ["cluster.server_id is set", "fulmar cluster secret"]),
+        ("server_id = 7\nsecret = \"nowhere\"", ["cluster.secret", "cannot read"]),
+        ("server_id = 7\nsecret = \"secret\"", ["cluster.secret", "64 hexadecimal digits"]),
+        ("key = \"n.key\"", ["cluster.key is set", "cluster.listen"]),
+        (node, ["store.kind is \"embedded\"", "foundationdb"]),
+    ] {
+        std::fs::write(&file, format!("[log]\nfilter = \"error\"\n[cluster]\n{section}\n")).unwrap();
+        let mut serve = fulmar(&["serve", "--dev", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
+        let line = run(serve.arg("--data").arg(&data).arg("--config").arg(&file)).failed(1);
+        assert!(parts.iter().all(|part| line.contains(part)), "{section}: {line}");
+    }
+}
+
+#[test]
 fn a_development_server_prints_commands_and_makes_what_they_need() {
     let server = DevServer::start();
     assert!(server.data().join("dev/ca.pem").is_file());

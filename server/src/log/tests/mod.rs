@@ -1,5 +1,6 @@
 //! The log over a real store in a temporary folder: promises of the domain, without sessions.
 
+mod costs;
 mod faults;
 mod groups;
 mod history;
@@ -90,6 +91,10 @@ impl Fixture {
     fn with(limits: LimitsConfig, fault: Option<ServerFault>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path().join("store"), StoreOptions::default()).unwrap();
+        Self::on(store, folder, limits, fault)
+    }
+
+    fn on(store: Store, folder: tempfile::TempDir, limits: LimitsConfig, fault: Option<ServerFault>) -> Self {
         let clock = ManualClock::new(TimestampMs::new(1_000_000));
         let heard = Arc::new(Heard::default());
         let listeners = Arc::clone(&heard) as Arc<dyn Listeners>;

@@ -108,7 +108,7 @@ impl EmbeddedStore {
         let Handle { status, queue, places, .. } = &*self.handle;
         status.accepting()?;
         let place = places.clone().acquire_owned().await.map_err(|_| status.ending())?;
-        let (job, answer) = ClosureJob::new(closure);
+        let (job, answer) = ClosureJob::new(closure, false);
         queue.send(Message::Run(job, place)).map_err(|_| status.ending())?;
         answer.await.map_err(|_| status.ending())?
     }

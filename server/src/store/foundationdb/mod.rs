@@ -60,6 +60,12 @@ struct Inner {
     under_way: TaskTracker,
 }
 
+impl Drop for Inner {
+    fn drop(&mut self) {
+        network::stop_at_exit();
+    }
+}
+
 impl std::fmt::Debug for Inner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("FoundationDb").field("keyspace", &self.keyspace).finish_non_exhaustive()
@@ -88,6 +94,7 @@ impl FdbStore {
         let store = Self { inner: Arc::new(inner) };
         let claimed = timeout(waited, store.claim(&place.prefix)).await;
         claimed.map_err(|_| no_answer())??;
+        network::stop_at_exit();
         Ok(store)
     }
 

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use foundationdb::{
     FdbError,
-    api::{FdbApiBuilder, NetworkAutoStop},
+    api::{FdbApiBuilder, NetworkAutoStop, NetworkBuilder},
 };
 use parking_lot::Mutex;
 
@@ -27,23 +27,30 @@ pub(super) fn start() -> Result<(), StoreError> {
         .clone()
 }
 
-#[expect(unsafe_code, reason = "starting a thread of a C library, and saying what is to be done at exit")]
-fn boot(builder: foundationdb::api::NetworkBuilder) -> Result<NetworkAutoStop, FdbError> {
-    // SAFETY: `boot` demands that what it returns is dropped before the program exits. `stop`, which drops it, is
-    // registered for the exit first, and so runs before what the library registered when it was loaded. A process
-    // that ends without running it (a signal, `_exit`, an abort) does not run down its libraries either. Where it
-    // cannot be registered nothing is booted.
-    unsafe {
-        if libc::atexit(stop) != 0 {
-            // `client_invalid_operation`.
-            return Err(FdbError::from_code(2000));
-        }
-        builder.boot()
+#[expect(unsafe_code, reason = "starts a thread of a C library")]
+fn boot(builder: NetworkBuilder) -> Result<NetworkAutoStop, FdbError> {
+    // SAFETY: what this returns must be dropped before the program exits. `stop_at_exit` sees to that, and every
+    // store calls it. A process that ends without its exit handlers (a signal, `_exit`, an abort) does not run down
+    // its libraries either, which is what the thread would suffer from.
+    unsafe { builder.boot() }
+}
+
+/// From now on the thread is stopped at the exit, before anything that the library has made so far is run down: exit
+/// handlers run in the reverse order. So it is to be called when a store has been used, and again when it goes.
+#[expect(unsafe_code, reason = "names what is to be done at exit")]
+pub(super) fn stop_at_exit() {
+    // SAFETY: `stop` may be called at any time, more than once, and does not unwind: a panic in it aborts.
+    if unsafe { libc::atexit(stop) } != 0 {
+        tracing::warn!("FoundationDB's thread will not be stopped at the exit: no memory");
     }
 }
 
+/// From a thread of its own: the one that exits has run down its thread-locals by now, and the library wants its own.
 extern "C" fn stop() {
-    drop(NETWORK.lock().take());
+    let network = NETWORK.lock().take();
+    if network.is_some() {
+        drop(std::thread::spawn(move || drop(network)).join());
+    }
 }
 
 fn not_started(error: FdbError) -> StoreError {

@@ -79,8 +79,7 @@ impl MemoryStore {
         let Self { status, queue, places, .. } = self;
         status.accepting()?;
         let place = places.clone().acquire_owned().await.map_err(|_| status.ending())?;
-        let (job, answer) = ClosureJob::new(closure);
-        let job = job.maybe_committed(maybe_committed);
+        let (job, answer) = ClosureJob::new(closure, maybe_committed);
         queue.send(Message::Run(job, place)).await.map_err(|_| status.ending())?;
         answer.await.map_err(|_| status.ending())?
     }

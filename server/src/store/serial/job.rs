@@ -39,16 +39,13 @@ pub(crate) struct ClosureJob<F, T, E> {
 }
 
 impl<F, T, E> ClosureJob<F, T, E> {
-    /// The job, and where its answer comes.
-    pub(crate) fn new(closure: F) -> (Box<Self>, oneshot::Receiver<Result<T, RunError<E>>>) {
+    /// The job, and where its answer comes. `maybe_committed`: an earlier run of the closure may have.
+    pub(crate) fn new(
+        closure: F,
+        maybe_committed: bool,
+    ) -> (Box<Self>, oneshot::Receiver<Result<T, RunError<E>>>) {
         let (reply, answer) = oneshot::channel();
-        (Box::new(Self { closure, reply, outcome: None, maybe_committed: false }), answer)
-    }
-
-    /// An earlier run of the closure may have committed.
-    #[cfg(feature = "simulation")]
-    pub(crate) fn maybe_committed(self: Box<Self>, maybe_committed: bool) -> Box<Self> {
-        Box::new(Self { maybe_committed, ..*self })
+        (Box::new(Self { closure, reply, outcome: None, maybe_committed }), answer)
     }
 }
 
