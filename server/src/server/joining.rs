@@ -28,13 +28,13 @@ pub(super) struct Joining<'j> {
 }
 
 impl Joining<'_> {
-    /// Returns once the node holds a lease.
-    pub(super) async fn join(
+    /// The node, the log that tells it of its news, and what comes over its links: all that it takes to begin.
+    pub(super) fn prepare(
         self,
         epoch: Epoch,
         alternatives: &Alternatives,
         log: impl FnOnce(&Arc<Node>) -> Arc<Log>,
-    ) -> Result<(Arc<Node>, Arc<Log>), StartError> {
+    ) -> Result<(Arc<Node>, Arc<Log>, mpsc::Receiver<LinkEvent>), StartError> {
         let (links, events) = self.links(epoch)?;
         let options = NodeOptions {
             store: self.store.clone(),
@@ -48,7 +48,8 @@ impl Joining<'_> {
             alternatives: alternatives.clone(),
             faults: self.options.faults(),
         };
-        Ok(Node::start(options, links, events, log).await?)
+        let (node, log) = Node::new(options, links, log);
+        Ok((node, log, events))
     }
 
     fn links(&self, epoch: Epoch) -> Result<(Links, mpsc::Receiver<LinkEvent>), StartError> {
