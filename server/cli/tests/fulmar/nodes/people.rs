@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fulmar_client::{
-    Client, ClientError, Conversation, ConversationId, Event, Events, HistoryPolicy, InboxItem, State, UserId,
+    Client, ClientError, Conversation, ConversationId, Event, Events, HistoryPolicy, InboxItem, State,
+    Status, UserId,
 };
 use tokio::runtime::Runtime;
 use tokio::sync::RwLock;
@@ -212,7 +213,7 @@ async fn record(mut events: Events, log: Arc<Mutex<DeviceLog>>) {
                 continue;
             }
             Event::Skipped { .. } | Event::SendFailed { .. } | Event::Resynchronised => format!("{event:?}"),
-            Event::Status(status) if status.is_ended() => format!("{status:?}"),
+            Event::Status(Status::Ended { code: Some(code), reason }) => format!("{code}: {reason}"),
             _ => continue,
         };
         log.lock().unwrap().trouble.push(trouble);

@@ -18,7 +18,7 @@ const LOOK: Duration = Duration::from_millis(50);
 /// See the module.
 pub(super) struct Nodes {
     pub(super) folder: TempDir,
-    pub(super) place: Place,
+    _place: Place,
     pub(super) development: Development,
     pub(super) nodes: Vec<NodeProcess>,
 }
@@ -59,7 +59,7 @@ impl Nodes {
             NodeProcess::prepare(folder.path(), &place, &development, number)
         });
         let nodes = nodes.collect();
-        Self { folder, place, development, nodes }
+        Self { folder, _place: place, development, nodes }
     }
 
     /// Where clients may go, one node first.
