@@ -284,7 +284,9 @@ impl Node {
             reading.dead.iter().for_each(|dead| self.clear(*dead));
         }
         self.set_peers(&others, &reading);
-        for owed in std::mem::take(&mut *self.owed.lock()) {
+        // Not under the lock: what finds no room again is owed again.
+        let owed = std::mem::take(&mut *self.owed.lock());
+        for owed in owed {
             self.send(owed, Message::HintsLost);
         }
     }
