@@ -139,6 +139,12 @@ async fn register_here(
         RegisterError::TooManySessions => ErrorCode::TooManySessions,
         RegisterError::Overtaken => ErrorCode::SessionReplaced,
     })?;
+    if shared.node.as_ref().is_some_and(|it| it.number() != node) {
+        // The lease was lost meanwhile: its row goes with those of that number, and no other node knows of it.
+        shared.hub.unregister(&handle);
+        handle.set_finished();
+        return Err(ErrorCode::StoreUnavailable);
+    }
     if let (Some(node), false) = (&shared.node, registration.older.is_empty()) {
         node.end_older(&identity.user, hello.device_id, &registration.older).await;
     }
