@@ -209,7 +209,7 @@ impl Hub {
 
     fn lose_interest(&self, session: &SessionHandle) {
         let mut interested = self.interested.lock();
-        for conversation in session.take_interests() {
+        for conversation in session.take_interests().into_keys() {
             if let Some(sessions) = interested.get_mut(&conversation) {
                 sessions.remove(&session.identity.number);
                 if sessions.is_empty() {

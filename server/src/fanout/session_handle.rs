@@ -74,8 +74,8 @@ struct State {
     overflowed: bool,
     sent: HashMap<ConversationId, Sent>,
     watched: Arc<BTreeSet<ConversationId>>,
-    /// Large conversations that it hears of.
-    interests: BTreeSet<ConversationId>,
+    /// Large conversations that it wants to hear of; `true`: and does.
+    interests: BTreeMap<ConversationId, bool>,
     blocked: Arc<HashSet<UserId>>,
     /// What the client said of itself.
     presence: Option<PresenceState>,

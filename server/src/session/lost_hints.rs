@@ -48,9 +48,12 @@ impl Session {
         let (log, identity) = (&self.shared.log, &self.handle.identity);
         let (user, device) = (&identity.user, &identity.device);
         // Those beyond the bound are older, and found when these are confirmed.
-        let Missed { behind, large, .. } =
-            log.behind(&log.snapshot(), user, device, BEHIND_PER_SESSION_MAX).await?;
-        self.shared.take_interest(&self.handle, &large).await?;
+        let look = async || log.behind(&log.snapshot(), user, device, BEHIND_PER_SESSION_MAX).await;
+        let Missed { mut behind, large, .. } = look().await?;
+        if self.shared.take_interest(&self.handle, &large).await? {
+            // What was appended to those before this moment was told to nobody here.
+            behind = look().await?.behind;
+        }
         let waiting: HashSet<ConversationId> = self.behind.iter().map(|it| it.conversation).collect();
         let mut found = 0;
         for behind in behind {
