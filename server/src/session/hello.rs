@@ -130,6 +130,7 @@ async fn register_here(
         connection: connection.clone(),
         client: hello.client.clone(),
         connected_at: shared.log.now(),
+        issued_at: identity.issued_at,
         expires_at: identity.expires_at,
         blocked: registration.blocked.iter().cloned().collect(),
         number,

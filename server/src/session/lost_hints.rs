@@ -8,7 +8,7 @@
 
 use std::collections::HashSet;
 
-use fulmar_protocol::ConversationId;
+use fulmar_protocol::{ConversationId, ErrorCode};
 use tokio::time::Instant;
 
 use super::{End, Session};
@@ -34,6 +34,7 @@ impl Session {
         if self.shared.log.faults().never_looks_for_lost_hints() {
             return Ok(());
         }
+        self.end_if_revoked().await?;
         self.handle.tell_of_marks_again();
         match self.take_up_lost().await {
             Ok(found) => {
@@ -41,6 +42,15 @@ impl Session {
                 Ok(())
             }
             Err(error) => Err(self.failed("looking for lost hints", &error)),
+        }
+    }
+
+    /// The node that was told of a revocation may not have reached this one.
+    async fn end_if_revoked(&self) -> Result<(), End> {
+        match self.shared.log.revoked_before(&self.handle.identity.user).await {
+            Ok(Some(before)) if self.handle.issued_at() <= before => Err(ErrorCode::TokenRevoked),
+            Ok(_) => Ok(()),
+            Err(error) => Err(self.failed("looking for a revocation", &error)),
         }
     }
 
