@@ -39,6 +39,8 @@ impl Node {
                     self.hub.presence.unwatch_all(peer);
                 }
             }
+                    // What it tells does not arrive either, most likely; and one that left told its last in vain.
+                    self.hub.look_for_lost_hints();
         }
     }
 

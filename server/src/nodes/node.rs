@@ -18,7 +18,7 @@ use fulmar_protocol::{ConversationId, ErrorCode, ServerAddress};
 use parking_lot::Mutex;
 use tokio::{
     sync::{Semaphore, mpsc, oneshot},
-    time::{Instant, sleep, sleep_until, timeout_at},
+    time::{Instant, sleep, sleep_until, timeout, timeout_at},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -43,6 +43,8 @@ use crate::{
 
 /// How soon a failed renewal is tried again.
 const RENEW_AGAIN_AFTER: Duration = Duration::from_millis(500);
+/// How long a node that leaves waits until the others are told of what was appended last.
+const LAST_LOOKUPS_MAX: Duration = Duration::from_millis(300);
 
 /// What a node is started with.
 pub(crate) struct NodeOptions {
@@ -199,9 +201,16 @@ impl Node {
 
     /// Gives up the lease and all that is held, once no session is left.
     pub(crate) async fn leave(&self) {
-        let Some(number) = self.number() else { return };
+        // What was appended last is still being told.
+        let all = u32::try_from(LOOKUPS_MAX).unwrap_or(u32::MAX);
+        let _ = timeout(LAST_LOOKUPS_MAX, self.lookups.acquire_many(all)).await;
+        let number = self.number();
         self.number.store(0, Ordering::Release);
-        if let Err(error) = self.registry.clear(number).await {
+        // A renewal that is under way would find the row gone, and join again.
+        self.stopped.cancel();
+        if let Some(number) = number
+            && let Err(error) = self.registry.clear(number).await
+        {
             tracing::warn!(%error, "the node's rows were not cleared; the others will");
         }
         self.stop();
