@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use fulmar_protocol::{ConversationId, ErrorCode, ServerAddress};
+use fulmar_protocol::{ConversationId, ErrorCode, ServerAddress, TimestampMs};
 use parking_lot::Mutex;
 use tokio::{
     sync::{Semaphore, mpsc, oneshot},
@@ -233,12 +233,14 @@ impl Node {
             sleep_until(next.min(until)).await;
             let begun = Instant::now();
             let Some(number) = self.number() else { return };
-            let renewed = timeout_at(until, self.registry.renew(number, renewals + 1)).await;
+            // Another one with each attempt: one that seemed to fail may have been seen by the others.
+            renewals += 1;
+            let renewed = timeout_at(until, self.registry.renew(number, renewals)).await;
             match renewed {
                 Ok(Ok(true)) => {
-                    renewals += 1;
                     (until, next) = (begun + LEASE_OWN_MAX, begun + LEASE_RENEW_EVERY);
-                    self.look_around(number, &mut observed).await;
+                    // Whoever waits here does not renew.
+                    let _ = timeout_at(until, self.look_around(number, began_at, &mut observed)).await;
                     continue;
                 }
                 Ok(Err(error)) if Instant::now() < until => {
@@ -252,6 +254,7 @@ impl Node {
                 tracing::warn!(%error, "joining again");
                 sleep(LEASE_RENEW_EVERY).await;
             }
+            let began_at = self.clock.now();
             (observed, renewals) = (Observed::default(), 0);
             (until, next) = (Instant::now() + LEASE_OWN_MAX, Instant::now());
         }
@@ -269,7 +272,7 @@ impl Node {
     }
 
     /// Reads who else is there, and clears what dead nodes left if no other live node is to.
-    async fn look_around(&self, own: NodeNumber, observed: &mut Observed) {
+    async fn look_around(&self, own: NodeNumber, began_at: TimestampMs, observed: &mut Observed) {
         let nodes = match self.registry.nodes().await {
             Ok(nodes) => nodes,
             Err(error) => {
@@ -278,7 +281,8 @@ impl Node {
             }
         };
         let others: BTreeMap<_, _> = nodes.into_iter().filter(|(number, _)| *number != own).collect();
-        let reading = observed.read(others.iter().map(|(number, row)| (*number, row)), self.clock.now());
+        let rows = others.iter().map(|(number, row)| (*number, row));
+        let reading = observed.read(rows, began_at, self.clock.now());
         if reading.own_clock_is_wrong
             != self.clock_is_wrong.swap(reading.own_clock_is_wrong, Ordering::AcqRel)
         {
