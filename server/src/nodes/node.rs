@@ -94,6 +94,10 @@ pub(crate) struct Node {
     pub(super) unreachable: Mutex<BTreeSet<NodeNumber>>,
     /// Nodes for which something was dropped: they are told to look.
     owed: Mutex<BTreeSet<NodeNumber>>,
+    /// Dead nodes whose rows are being cleared.
+    clearing: Mutex<BTreeSet<NodeNumber>>,
+    /// Nodes that are being asked for the presence of all whom somebody here watches; whether once more.
+    pub(super) asking: Mutex<BTreeMap<NodeNumber, bool>>,
     /// The other nodes that live.
     peers: Mutex<BTreeMap<NodeNumber, NodeRow>>,
     pub(super) lookups: Arc<Semaphore>,
@@ -136,6 +140,8 @@ impl Node {
             clock_is_wrong: AtomicBool::new(false),
             unreachable: Mutex::default(),
             owed: Mutex::default(),
+            clearing: Mutex::default(),
+            asking: Mutex::default(),
             peers: Mutex::default(),
             lookups: Arc::new(Semaphore::new(LOOKUPS_MAX)),
             interests: tokio::sync::Mutex::default(),
@@ -218,9 +224,15 @@ impl Node {
     }
 
     pub(super) fn clear(&self, number: NodeNumber) {
-        self.spawn(async move |node| match node.registry.clear(number).await {
-            Ok(()) => tracing::info!(node = %number, "cleared what a dead node left"),
-            Err(error) => tracing::warn!(node = %number, %error, "clearing a dead node's rows failed"),
+        if !self.clearing.lock().insert(number) {
+            return;
+        }
+        self.spawn(async move |node| {
+            match node.registry.clear(number).await {
+                Ok(()) => tracing::info!(node = %number, "cleared what a dead node left"),
+                Err(error) => tracing::warn!(node = %number, %error, "clearing a dead node's rows failed"),
+            }
+            node.clearing.lock().remove(&number);
         });
     }
 
