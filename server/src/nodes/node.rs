@@ -205,6 +205,13 @@ impl Node {
         is_sent
     }
 
+    /// Something was lost, and nobody knows for whom: all the others are told to look, with the next renewal. Not at
+    /// once: what is lost because there is too much to do is lost many times a second.
+    pub(super) fn owe_all(&self) {
+        let peers: Vec<NodeNumber> = self.peers.lock().keys().copied().collect();
+        self.owed.lock().extend(peers);
+    }
+
     /// Gives up the lease and all that is held, once no session is left.
     pub(crate) async fn leave(&self) {
         // What was appended last is still being told.
