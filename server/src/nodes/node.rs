@@ -230,6 +230,7 @@ impl Node {
         self.links.closed().await;
     }
 
+    /// Clears what a dead node left, unless that is under way.
     pub(super) fn clear(&self, number: NodeNumber) {
         if !self.clearing.lock().insert(number) {
             return;
@@ -251,6 +252,7 @@ impl Node {
         loop {
             sleep_until(next.min(until)).await;
             let begun = Instant::now();
+            let began_at = self.clock.now();
             let Some(number) = self.number() else { return };
             // Another one with each attempt: one that seemed to fail may have been seen by the others.
             renewals += 1;
@@ -273,7 +275,6 @@ impl Node {
                 tracing::warn!(%error, "joining again");
                 sleep(LEASE_RENEW_EVERY).await;
             }
-            let began_at = self.clock.now();
             (observed, renewals) = (Observed::default(), 0);
             (until, next) = (Instant::now() + LEASE_OWN_MAX, Instant::now());
         }
