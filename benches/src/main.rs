@@ -4,6 +4,7 @@
 //! real UDP sockets on loopback, to a real store in a temporary folder; everything is taken away at the end.
 //! Absolute figures depend on the machine: quote the ratios.
 
+mod cluster;
 mod error;
 mod floors;
 mod idle;
@@ -70,6 +71,12 @@ enum Workload {
         #[arg(long, default_value_t = 5_000)]
         sessions: usize,
     },
+    /// A cluster that runs already: delivery within a node and between two, appends to one conversation, large groups.
+    #[command(
+        after_help = "Example:\n  fulmar-bench cluster --data DIR --server 127.0.0.1:4433 --server 127.0.0.1:4443\n\n\
+                      DIR/dev must hold the certificates and keys that all nodes use, as fulmar serve --dev makes them."
+    )]
+    Cluster(cluster::Options),
     /// The server's process, started by the workloads.
     #[command(hide = true)]
     Serve {
@@ -106,6 +113,7 @@ async fn run(arguments: Arguments) -> Result<(), BenchError> {
             report::print(&Box::pin(throughput::run(load)).await?, json)
         }
         Workload::Idle { sessions } => report::print(&Box::pin(idle::run(sessions)).await?, json),
+        Workload::Cluster(options) => report::print(&Box::pin(cluster::run(options)).await?, json),
         Workload::Serve { data } => Box::pin(server_process::serve(&data)).await,
     }
 }

@@ -45,12 +45,13 @@ pub use simulation::{SimulatedStore, Simulation, Tune, simulated_transport};
 pub use store::{
     CompactProgress, FoundationDbOptions, Health, KEY_BYTES_MAX, KeyRange, QUEUE_CLOSURES_MAX,
     RANGE_ROWS_MAX, READ_TIME_MAX, RUN_TIME_MAX, RunError, SNAPSHOT_TIME_MAX, Snapshot, Store, StoreCounts,
-    StoreError, StoreOptions, TRANSACTION_BYTES_MAX, TRANSACTION_TIME_MAX, Transaction, VALUE_BYTES_MAX,
+    StoreError, StoreOptions, TRANSACTION_BYTES_MAX, TRANSACTION_TIME_MAX, Transaction, TransactionTally,
+    VALUE_BYTES_MAX,
 };
 #[cfg(feature = "simulation")]
 pub use store::{MemoryDisk, SharedHandle, SharedStore, StoreTrouble, StoreTroubleCounts};
 #[cfg(feature = "fault-injection")]
-pub use store::{StoreFault, StoreTallied, StoreTally, TransactionTally};
+pub use store::{StoreFault, StoreTallied, StoreTally};
 pub use transport::secret::{ClusterSecret, ClusterSecretError};
 pub use transport::tls::{TlsError, TlsOptions, crypto_provider, quic_server_config};
 pub use watched_files::FileError;

@@ -138,12 +138,13 @@ impl Server {
             Some(cluster) => {
                 let joining =
                     Joining { options: &options, cluster, store: &store, hub: &hub, metrics: &metrics };
-                let (node, log) =
-                    joining.join(epoch, &alternatives, |node| new_log(Arc::clone(node) as _)).await?;
-                (Some(node), log)
+                let (node, log, events) =
+                    joining.prepare(epoch, &alternatives, |node| new_log(Arc::clone(node) as _))?;
+                (Some((node, events)), log)
             }
             None => (None, new_log(Arc::clone(&hub) as _)),
         };
+        let (node, events) = node.unzip();
         let (tickets_max, settings) =
             (options.config.limits.tickets_max(), tuning::early_data_settings(epoch));
         let tickets = Tickets::new(
@@ -170,6 +171,10 @@ impl Server {
         });
         let (endpoint, address) = bind(&options, tls)?;
         let admin = bind_admin(&options).await?;
+        // Last: whoever holds a lease is ready to serve.
+        if let (Some(node), Some(events)) = (&shared.node, events) {
+            node.begin(events).await?;
+        }
         let mut server = Self {
             shared,
             store,

@@ -35,7 +35,7 @@ fn a_violation_is_shown_with_what_led_there_and_the_command_that_repeats_it_and_
     assert!(told.contains("seed 1: VIOLATED"), "{told}");
     let events = told.lines().skip_while(|line| !line.contains("what led there")).skip(1);
     assert_eq!(events.take_while(|line| !line.contains("again: ")).count(), 7, "{told}");
-    let again = "again: cargo xtask sim --seed 1 --minutes 10 --profile lte --users 6 --fault swap-entries --events 7";
+    let again = "again: cargo xtask sim --seed 1 --minutes 10 --profile lte --users 6 --nodes 1 --fault swap-entries --events 7";
     assert!(told.contains(again), "{told}");
     assert_eq!(text(&output.stderr), "");
 }

@@ -8,9 +8,14 @@ use fulmar_interop_tests::simulation::{StormOptions, StormsOptions, storms};
 
 const SEEDS: u64 = 10;
 
-fn digests() -> Vec<(u64, u64, Duration)> {
-    let options =
-        |seed| StormOptions::new(seed, Duration::from_secs(180), &[&Profile::TRAIN, &Profile::UBER_P95]);
+/// Of one server, or of a cluster of so many nodes.
+fn digests(nodes: usize) -> Vec<(u64, u64, Duration)> {
+    let options = |seed| {
+        let length = Duration::from_secs(180);
+        let mut options = StormOptions::new(seed, length, &[&Profile::TRAIN, &Profile::UBER_P95]);
+        options.nodes = nodes;
+        options
+    };
     let reports = storms(1..=SEEDS, StormsOptions::default(), options, |_| {});
     let digests = |report: &fulmar_interop_tests::simulation::SeedReport| {
         (report.report.digest, report.report.network_digest, report.report.simulated)
@@ -20,7 +25,16 @@ fn digests() -> Vec<(u64, u64, Duration)> {
 
 #[test]
 fn two_runs_of_a_seed_tell_apps_the_same_at_the_same_times_and_send_the_same_packets() {
-    let (once, again) = (digests(), digests());
+    same_twice(1);
+}
+
+#[test]
+fn and_so_do_two_runs_of_a_cluster() {
+    same_twice(3);
+}
+
+fn same_twice(nodes: usize) {
+    let (once, again) = (digests(nodes), digests(nodes));
     assert_eq!(once, again, "seeds 1 to {SEEDS}");
     let different: BTreeSet<_> = once.iter().map(|(told, packets, _)| (told, packets)).collect();
     assert_eq!(different.len(), once.len(), "other seeds are other runs");

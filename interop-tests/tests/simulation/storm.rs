@@ -40,6 +40,19 @@ fn promises_hold_on_every_network() {
     all_is_well("all profiles", 101..=108, |seed| StormOptions::new(seed, LENGTH, &profiles));
 }
 
+/// Nodes that crash, stand still past their lease, lose each other or the store; a store that is slow, conflicts and
+/// loses answers.
+#[test]
+fn promises_hold_in_clusters() {
+    for (nodes, seeds) in [(3, 301..=306), (5, 401..=403)] {
+        all_is_well(&format!("{nodes} nodes"), seeds, |seed| {
+            let mut options = StormOptions::new(seed, LENGTH, &[&Profile::LTE, &Profile::UBER_P50]);
+            options.nodes = nodes;
+            options
+        });
+    }
+}
+
 #[test]
 fn lost_hints_only_delay() {
     all_is_well("lost hints", 201..=206, |seed| {

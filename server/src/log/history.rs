@@ -9,7 +9,7 @@ use fulmar_protocol::{
     SeqRange, TimestampMs, Title, UserId, UserMarks,
 };
 
-use futures_util::{TryFutureExt as _, future::try_join};
+use futures_util::{TryFutureExt as _, future::try_join, try_join};
 
 use super::{Conversation, Log, LogError, StoredEntry, marks, read::Read};
 use crate::{
@@ -66,21 +66,28 @@ impl Log {
             return Ok(None);
         };
         self.conversation(id).know(&head);
-        let standing = standing(&snapshot, &id, &head, &member).await?;
-        let cursor = match snapshot.get(&Key::cursor(user, device, &id)).await? {
-            Some(row) => CursorState::decode(&row).map_err(|_| LogError::malformed_key("cursor"))?.seq(),
-            None => Seq::ZERO,
+        let marks = async {
+            let roster = self.roster(id).await?;
+            let marks = match &roster {
+                Some(roster) if roster.members.len() <= FAN_OUT_MEMBERS_MAX && member.role.is_some() => {
+                    marks::of_others(&snapshot, &id, roster, user).await?
+                }
+                _ => Vec::new(),
+            };
+            Ok((roster, marks))
         };
-        let window = snapshot.get(&Key::sender(&id, user, device)).await?;
+        let (cursor, sender) = (Key::cursor(user, device, &id), Key::sender(&id, user, device));
+        let (standing, cursor, window, (roster, marks), read) = try_join!(
+            standing(&snapshot, &id, &head, &member),
+            snapshot.get(&cursor).err_into(),
+            snapshot.get(&sender).err_into(),
+            marks,
+            marks::read_mark(&snapshot, &id, user),
+        )?;
+        let cursor = cursor.map(|row| CursorState::decode(&row)).transpose();
+        let cursor = cursor.map_err(|_| LogError::malformed_key("cursor"))?.map_or(Seq::ZERO, |it| it.seq());
         let window = window.map(|row| fulmar_protocol::SenderWindow::decode(&row)).transpose();
         let window = window.map_err(|_| LogError::malformed_key("sender"))?.unwrap_or_default();
-        let roster = self.roster(id).await?;
-        let marks = match &roster {
-            Some(roster) if roster.members.len() <= FAN_OUT_MEMBERS_MAX && member.role.is_some() => {
-                marks::of_others(&snapshot, &id, roster, user).await?
-            }
-            _ => Vec::new(),
-        };
         Ok(Some(LaneStart {
             peer: roster.and_then(|roster| roster.peer_of(user).cloned()),
             title: standing.title,
@@ -90,7 +97,7 @@ impl Log {
             large: head.large,
             head_seq: standing.seq,
             head_ordinal: standing.ordinal,
-            read: marks::read_mark(&snapshot, &id, user).await?,
+            read,
             cursor,
             next_client_seq: window.next_expected(),
             marks,
@@ -172,9 +179,8 @@ pub(super) async fn head_and_member(
     user: &UserId,
     id: &ConversationId,
 ) -> Result<Option<(Head, Member)>, LogError> {
-    let (Some(head), Some(member)) =
-        (read.get(&Key::head(id)).await?, read.get(&Key::member(id, user)).await?)
-    else {
+    let (head, member) = (Key::head(id), Key::member(id, user));
+    let (Some(head), Some(member)) = try_join(read.get(&head), read.get(&member)).await? else {
         return Ok(None);
     };
     let head = Head::decode(&head)?;

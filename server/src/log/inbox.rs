@@ -7,6 +7,8 @@ use fulmar_protocol::{
     TimestampMs, Title, UserId,
 };
 
+use futures_util::future::{try_join, try_join_all};
+
 use super::{
     Log, LogError,
     history::{head_and_member, standing},
@@ -67,13 +69,17 @@ impl Log {
         loop {
             let rows = Read::range(snapshot, &Key::inbox_after(user, after.as_ref()), ROWS_PER_READ).await?;
             let complete = rows.len() < ROWS_PER_READ;
-            let cursors = cursors(snapshot, user, device, after.as_ref(), rows.last()).await?;
-            for (key, value) in &rows {
+            let reaches = rows.iter().map(async |(key, value)| {
                 let id = conversation_at_end(key).ok_or(LogError::malformed_key("inbox"))?;
-                after = Some(id);
                 let row = InboxRow::decode(value)?;
-                large.extend(row.large.then_some(id));
                 let (seq, at) = reach(snapshot, user, &id, row).await?;
+                Ok::<_, LogError>((id, row.large, seq, at))
+            });
+            let cursors = cursors(snapshot, user, device, after.as_ref(), rows.last());
+            let (cursors, reaches) = try_join(cursors, try_join_all(reaches)).await?;
+            for (id, is_large, seq, at) in reaches {
+                after = Some(id);
+                large.extend(is_large.then_some(id));
                 let cursor = cursors.get(&id).copied().unwrap_or(Seq::ZERO);
                 if seq > cursor {
                     behind.push(Behind { at, conversation: id, seq, cursor });

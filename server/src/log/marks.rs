@@ -5,6 +5,11 @@
 
 use fulmar_protocol::{ConversationId, CursorState, DeviceId, ErrorCode, ReadMark, Seq, UserId, UserMarks};
 
+use futures_util::{
+    TryFutureExt as _,
+    future::{try_join, try_join_all},
+};
+
 use super::{Log, LogError, News, Notice, StoredEntry, history::head_and_member, read::Read, roster::Roster};
 use crate::{
     limits::FAN_OUT_MEMBERS_MAX,
@@ -191,9 +196,10 @@ pub(super) async fn of_user(
     id: &ConversationId,
     user: &UserId,
 ) -> Result<UserMarks, LogError> {
-    let delivered = read.get(&Key::delivered_mark(id, user)).await?;
+    let delivered = Key::delivered_mark(id, user);
+    let (delivered, read) = try_join(read.get(&delivered).err_into(), read_mark(read, id, user)).await?;
     let delivered = delivered.map(|row| decode_seq(&row)).transpose()?.unwrap_or(Seq::ZERO);
-    let read_seq = read_mark(read, id, user).await?.seq;
+    let read_seq = read.seq;
     Ok(UserMarks { user: user.clone(), delivered_seq: delivered, read_seq })
 }
 
@@ -204,12 +210,8 @@ pub(super) async fn of_others(
     roster: &Roster,
     user: &UserId,
 ) -> Result<Vec<UserMarks>, LogError> {
-    let mut marks = Vec::new();
-    for member in roster.members.keys().filter(|member| *member != user) {
-        let of_member = of_user(read, id, member).await?;
-        if of_member.delivered_seq.max(of_member.read_seq) > Seq::ZERO {
-            marks.push(of_member);
-        }
-    }
+    let others = roster.members.keys().filter(|member| *member != user);
+    let mut marks = try_join_all(others.map(|member| of_user(read, id, member))).await?;
+    marks.retain(|of_member| of_member.delivered_seq.max(of_member.read_seq) > Seq::ZERO);
     Ok(marks)
 }

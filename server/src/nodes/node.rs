@@ -110,13 +110,12 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    /// Joins the cluster: returns once the lease is held.
-    pub(crate) async fn start(
+    /// A node that has not joined yet, and the log that tells it of its news.
+    pub(crate) fn new(
         options: NodeOptions,
         links: Links,
-        events: mpsc::Receiver<LinkEvent>,
         log: impl FnOnce(&Arc<Self>) -> Arc<Log>,
-    ) -> Result<(Arc<Self>, Arc<Log>), JoinError> {
+    ) -> (Arc<Self>, Arc<Log>) {
         let own = SelfDescription {
             address: options.address,
             fingerprint: links.fingerprint(),
@@ -152,11 +151,16 @@ impl Node {
         let log = log(&node);
         let _ = node.log.set(Arc::downgrade(&log));
         node.hub.presence.set_neighbours(Weak::clone(&node.me) as Weak<dyn Neighbours>);
-        node.join().await?;
-        node.spawn(Self::keep_lease);
-        node.spawn(Self::sweep_held);
-        node.spawn(|node| node.handle_events(events));
-        Ok((node, log))
+        (node, log)
+    }
+
+    /// Joins the cluster: returns once the lease is held.
+    pub(crate) async fn begin(&self, events: mpsc::Receiver<LinkEvent>) -> Result<(), JoinError> {
+        self.join().await?;
+        self.spawn(Self::keep_lease);
+        self.spawn(Self::sweep_held);
+        self.spawn(|node| node.handle_events(events));
+        Ok(())
     }
 
     /// Runs something in the background until the node stops.

@@ -18,6 +18,9 @@ use crate::{
     store::Store,
 };
 
+/// A node that has not joined, its log, and what comes over its links.
+type Prepared = (Arc<Node>, Arc<Log>, mpsc::Receiver<LinkEvent>);
+
 /// What a server joins with.
 pub(super) struct Joining<'j> {
     pub(super) options: &'j ServerOptions,
@@ -28,13 +31,13 @@ pub(super) struct Joining<'j> {
 }
 
 impl Joining<'_> {
-    /// Returns once the node holds a lease.
-    pub(super) async fn join(
+    /// All that it takes to begin.
+    pub(super) fn prepare(
         self,
         epoch: Epoch,
         alternatives: &Alternatives,
         log: impl FnOnce(&Arc<Node>) -> Arc<Log>,
-    ) -> Result<(Arc<Node>, Arc<Log>), StartError> {
+    ) -> Result<Prepared, StartError> {
         let (links, events) = self.links(epoch)?;
         let options = NodeOptions {
             store: self.store.clone(),
@@ -48,7 +51,8 @@ impl Joining<'_> {
             alternatives: alternatives.clone(),
             faults: self.options.faults(),
         };
-        Ok(Node::start(options, links, events, log).await?)
+        let (node, log) = Node::new(options, links, log);
+        Ok((node, log, events))
     }
 
     fn links(&self, epoch: Epoch) -> Result<(Links, mpsc::Receiver<LinkEvent>), StartError> {

@@ -121,6 +121,7 @@ pub use options::{FoundationDbOptions, StoreOptions};
 pub use range::KeyRange;
 #[cfg(feature = "simulation")]
 pub use shared::{SharedHandle, SharedStore, StoreTrouble, StoreTroubleCounts};
+pub use tally::TransactionTally;
 #[cfg(feature = "fault-injection")]
-pub use tally::{StoreTallied, StoreTally, TransactionTally};
+pub use tally::{StoreTallied, StoreTally};
 pub use transaction::{Snapshot, Transaction};

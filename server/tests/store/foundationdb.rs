@@ -1,7 +1,7 @@
 //! The FoundationDB back end: the suite, and what only it does. Needs the feature `foundationdb`, and a cluster whose
 //! file `FULMAR_FDB_CLUSTER_FILE` names. Each test clears a prefix of its own there, and leaves its rows behind.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::path::PathBuf;
 
 use fulmar_server::{FoundationDbOptions, KeyRange, Store, StoreError, StoreFault, StoreOptions};
 

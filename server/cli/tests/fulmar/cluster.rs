@@ -76,3 +76,20 @@ fn what_makes_no_certificate_is_told_in_one_line() {
     let line = cluster(folder, &["cert", "b", "--ca", "one"]).failed(1);
     assert!(line.contains("not the key of its certificate"), "{line}");
 }
+
+#[test]
+fn a_cluster_on_the_embedded_store_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    cluster(folder, &["ca"]).succeeded();
+    cluster(folder, &["cert", "node-1"]).succeeded();
+    let config = "[cluster]\nlisten = \"127.0.0.1:0\"\ncertificate = \"node-1.pem\"\nkey = \"node-1.key\"\n\
+                  authority = \"authority.pem\"\n[log]\nfilter = \"error\"\n";
+    fs::write(folder.join("fulmar.toml"), config).unwrap();
+    let serve = ["serve", "--dev", "--data", "data", "--config", "fulmar.toml", "--listen", "127.0.0.1:0"];
+    let mut command = fulmar(&serve);
+    let outcome = run(command.args(["--admin", "127.0.0.1:0"]).current_dir(folder));
+    let line = outcome.failed(1);
+    assert!(line.contains("embedded") && line.contains("foundationdb"), "{line}");
+    assert!(!folder.join("data/store").exists(), "no store is made for it");
+}

@@ -14,6 +14,8 @@ mod cluster_secret;
 mod crash;
 mod demo;
 mod fulmar;
+#[cfg(feature = "foundationdb")]
+mod nodes;
 mod redaction;
 mod server;
 mod serving;

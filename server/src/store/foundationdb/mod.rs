@@ -58,12 +58,8 @@ struct Inner {
     probe: Probe,
     /// Calls of `run` that are under way; closed with the store.
     under_way: TaskTracker,
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        network::stop_at_exit();
-    }
+    /// Dropped after all that is the library's.
+    _stop: network::StopAtExit,
 }
 
 impl std::fmt::Debug for Inner {
@@ -80,6 +76,8 @@ impl FdbStore {
         let refused = |reason: String| StoreError::ClusterFile { path: path.clone(), reason: reason.into() };
         let Some(text) = path.to_str() else { return Err(refused("its name is not UTF-8".to_owned())) };
         network::start()?;
+        // Dropped last, however this ends: a process that is refused ends at once, and the thread runs.
+        let _stop = network::StopAtExit;
         let database = Database::from_path(text).map_err(|error| refused(error.to_string()))?;
         let (database, keyspace) = (Arc::new(database), Arc::new(Keyspace::new(&place.prefix)));
         let waited = CLUSTER_ANSWER_TIME_MAX;
@@ -90,11 +88,17 @@ impl FdbStore {
             Err(_) => return Err(no_answer()),
         }
         let probe = Probe::start(Arc::clone(&database), Arc::clone(&keyspace), Arc::clone(&options.metrics));
-        let inner = Inner { database, keyspace, options, probe, under_way: TaskTracker::new() };
+        let inner = Inner {
+            database,
+            keyspace,
+            options,
+            probe,
+            under_way: TaskTracker::new(),
+            _stop: network::StopAtExit,
+        };
         let store = Self { inner: Arc::new(inner) };
         let claimed = timeout(waited, store.claim(&place.prefix)).await;
         claimed.map_err(|_| no_answer())??;
-        network::stop_at_exit();
         Ok(store)
     }
 

@@ -35,10 +35,19 @@ fn boot(builder: NetworkBuilder) -> Result<NetworkAutoStop, FdbError> {
     unsafe { builder.boot() }
 }
 
-/// From now on the thread is stopped at the exit, before anything that the library has made so far is run down: exit
-/// handlers run in the reverse order. So it is to be called when a store has been used, and again when it goes.
+/// Once it is dropped, the thread is stopped at the exit before anything that the library has made so far is run down:
+/// exit handlers run in the reverse order. So one is dropped when a store was opened or was not, and another when it
+/// goes.
+pub(super) struct StopAtExit;
+
+impl Drop for StopAtExit {
+    fn drop(&mut self) {
+        stop_at_exit();
+    }
+}
+
 #[expect(unsafe_code, reason = "names what is to be done at exit")]
-pub(super) fn stop_at_exit() {
+fn stop_at_exit() {
     // SAFETY: `stop` may be called at any time, more than once, and does not unwind: a panic in it aborts.
     if unsafe { libc::atexit(stop) } != 0 {
         tracing::warn!("FoundationDB's thread will not be stopped at the exit: no memory");
