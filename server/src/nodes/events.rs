@@ -65,9 +65,13 @@ impl Node {
             Message::Presence { user, state, last_seen } => {
                 self.hub.presence.set_elsewhere(from, &user, state, last_seen);
             }
-            Message::EndSessions { user, device, code, token } => {
+            Message::EndSessions { user, device, up_to, code, token } => {
                 let mut sessions = self.hub.sessions_of(&user);
-                sessions.retain(|session| device.is_none_or(|device| session.identity.device == device));
+                sessions.retain(|session| {
+                    let identity = &session.identity;
+                    device.is_none_or(|device| identity.device == device)
+                        && up_to.is_none_or(|up_to| identity.number <= up_to)
+                });
                 sessions.iter().for_each(|session| session.end(code));
                 self.spawn(async move |node| {
                     // Each ends at once, but for a task that hangs; the asking node does not wait for that.

@@ -144,7 +144,8 @@ impl Node {
     pub(crate) async fn end_sessions_of(&self, user: &UserId, code: ErrorCode) -> Result<(), LogError> {
         for node in self.other_hosts(user).await? {
             let token = EndToken::new(self.rng.number());
-            self.send(node, Message::EndSessions { user: user.clone(), device: None, code, token });
+            let user = user.clone();
+            self.send(node, Message::EndSessions { user, device: None, up_to: None, code, token });
         }
         Ok(())
     }
