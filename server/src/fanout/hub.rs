@@ -45,6 +45,7 @@ pub(crate) struct Newcomer {
     pub(crate) connection: quinn::Connection,
     pub(crate) client: SoftwareName,
     pub(crate) connected_at: TimestampMs,
+    pub(crate) issued_at: TimestampMs,
     pub(crate) expires_at: TimestampMs,
     pub(crate) blocked: HashSet<UserId>,
     pub(crate) number: SessionNumber,
@@ -84,14 +85,14 @@ impl Hub {
     /// Also returns the older session, if there was one: nothing of it may be appended after the first send
     /// of the new one, so the newcomer waits until it has finished.
     pub(crate) fn register(&self, newcomer: Newcomer) -> Result<Registered, RegisterError> {
-        let Newcomer { user, device, connection, client, connected_at, expires_at, blocked, number, node } =
-            newcomer;
+        let Newcomer { user, device, connection, client, connected_at, blocked, number, node, .. } = newcomer;
+        let token = (newcomer.issued_at, newcomer.expires_at);
         let tag = DeviceTag::of(&device);
         let metrics = Arc::clone(&self.metrics);
         let mut users = self.users.write();
         let identity =
             SessionIdentity { number, user: user.clone(), device, tag, client, connected_at, node };
-        let session = Arc::new(SessionHandle::new(identity, connection, blocked, expires_at, metrics));
+        let session = Arc::new(SessionHandle::new(identity, connection, blocked, token, metrics));
         let own = users.get_mut(&user);
         let older = own.and_then(|own| own.iter_mut().find(|older| older.identity.device == device));
         if let Some(older) = older {
@@ -209,7 +210,7 @@ impl Hub {
 
     fn lose_interest(&self, session: &SessionHandle) {
         let mut interested = self.interested.lock();
-        for conversation in session.take_interests() {
+        for conversation in session.take_interests().into_keys() {
             if let Some(sessions) = interested.get_mut(&conversation) {
                 sessions.remove(&session.identity.number);
                 if sessions.is_empty() {

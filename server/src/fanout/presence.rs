@@ -201,6 +201,8 @@ impl Presence {
                 && record.watchers.is_empty()
             {
                 record.elsewhere.clear();
+                // Whoever watches next is told of what is told from elsewhere, though it be the same as now.
+                record.shown = None;
                 self.with_neighbours(|neighbours| neighbours.watch(user, false));
             }
             all.forget_if_gone(user);

@@ -74,8 +74,8 @@ struct State {
     overflowed: bool,
     sent: HashMap<ConversationId, Sent>,
     watched: Arc<BTreeSet<ConversationId>>,
-    /// Large conversations that it hears of.
-    interests: BTreeSet<ConversationId>,
+    /// Large conversations that it wants to hear of; `true`: and does.
+    interests: BTreeMap<ConversationId, bool>,
     blocked: Arc<HashSet<UserId>>,
     /// What the client said of itself.
     presence: Option<PresenceState>,
@@ -100,6 +100,7 @@ pub(crate) struct SessionHandle {
     /// Its client said goodbye: what is still told of its presence is out of date. Under the lock of presence.
     pub(super) gone: AtomicBool,
     datagrams: Mutex<TokenBucket>,
+    issued_at_ms: AtomicU64,
     expires_at_ms: AtomicU64,
     metrics: Arc<Metrics>,
 }
@@ -109,7 +110,7 @@ impl SessionHandle {
         identity: SessionIdentity,
         connection: quinn::Connection,
         blocked: HashSet<UserId>,
-        expires_at: TimestampMs,
+        (issued_at, expires_at): (TimestampMs, TimestampMs),
         metrics: Arc<Metrics>,
     ) -> Self {
         let state = State { blocked: Arc::new(blocked), ..State::default() };
@@ -128,6 +129,7 @@ impl SessionHandle {
                 DATAGRAM_BYTES_PER_SECOND,
                 DATAGRAM_BYTES_BURST,
             ))),
+            issued_at_ms: AtomicU64::new(issued_at.get()),
             expires_at_ms: AtomicU64::new(expires_at.get()),
             metrics,
         }
@@ -142,7 +144,14 @@ impl SessionHandle {
         TimestampMs::new(self.expires_at_ms.load(Ordering::Acquire))
     }
 
-    pub(crate) fn set_expires_at(&self, expires_at: TimestampMs) {
+    /// When the token in force was issued.
+    pub(crate) fn issued_at(&self) -> TimestampMs {
+        TimestampMs::new(self.issued_at_ms.load(Ordering::Acquire))
+    }
+
+    /// Another token is in force.
+    pub(crate) fn set_token(&self, issued_at: TimestampMs, expires_at: TimestampMs) {
+        self.issued_at_ms.store(issued_at.get(), Ordering::Release);
         self.expires_at_ms.store(expires_at.get(), Ordering::Release);
     }
 

@@ -184,6 +184,10 @@ async fn register_session(
     session: SessionKey,
     sessions_max: usize,
 ) -> Result<Vec<SessionKey>, LogError> {
+    // Nobody would ever clear what is written for a node whose rows are cleared already.
+    if transaction.get(&Key::node(session.node)).await?.is_none() {
+        return Err(LogError::Unfinished("this node has no lease".to_owned()));
+    }
     // Rows of sessions that ended a moment ago may still be there: twice as many as there may be.
     let rows = transaction.range(Key::sessions(user), 2 * sessions_max, false).await?;
     let others = rows.iter().filter_map(|(key, _)| SessionKey::at_end(key));

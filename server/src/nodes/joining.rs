@@ -40,7 +40,8 @@ impl Node {
                     return Err(JoinError::ServerIdInUse { server_id, address });
                 }
                 Joined::ServerIdOf(number, row) => {
-                    dead.extend(observed.read([(number, &row)], self.clock.now()).dead);
+                    let now = self.clock.now();
+                    dead.extend(observed.read([(number, &row)], now, now).dead);
                     if dead.is_empty() {
                         sleep(LEASE_RENEW_EVERY).await;
                     }

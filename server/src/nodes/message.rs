@@ -9,7 +9,9 @@ mod tests;
 mod wire;
 
 use bytes::Bytes;
-use fulmar_protocol::{ConversationId, DeviceId, ErrorCode, PresenceState, TimestampMs, UserId};
+use fulmar_protocol::{
+    ConversationId, DeviceId, ErrorCode, PresenceState, SessionNumber, TimestampMs, UserId,
+};
 use prost::Message as _;
 
 pub(crate) use hint::{EntryRun, Hint, HintNews, HintTo};
@@ -33,8 +35,15 @@ pub(crate) enum Message {
     PresenceWatch { user: UserId, watch: bool },
     /// How a user is, by what the sender knows of their devices.
     Presence { user: UserId, state: PresenceState, last_seen: Option<TimestampMs> },
-    /// End a user's sessions, or those of one device. Answered with `SessionsEnded`.
-    EndSessions { user: UserId, device: Option<DeviceId>, code: ErrorCode, token: EndToken },
+    /// End a user's sessions, or those of one device; those with a number up to `up_to`, if there is one. Answered with
+    /// `SessionsEnded`.
+    EndSessions {
+        user: UserId,
+        device: Option<DeviceId>,
+        up_to: Option<SessionNumber>,
+        code: ErrorCode,
+        token: EndToken,
+    },
     /// They have ended: nothing more is appended for them.
     SessionsEnded { user: UserId, device: Option<DeviceId>, token: EndToken },
     /// A user blocked another, or no longer does.
@@ -118,12 +127,15 @@ impl Message {
                 state: state_to_wire(state).into(),
                 last_seen_ms: last_seen.map_or(0, TimestampMs::get),
             }),
-            Self::EndSessions { user, device, code, token } => WireKind::EndSessions(wire::EndSessions {
-                user: user.to_string(),
-                device: device_to_wire(device),
-                code: code.code(),
-                token: token.get(),
-            }),
+            Self::EndSessions { user, device, up_to, code, token } => {
+                WireKind::EndSessions(wire::EndSessions {
+                    user: user.to_string(),
+                    device: device_to_wire(device),
+                    up_to: up_to.map_or(0, SessionNumber::get),
+                    code: code.code(),
+                    token: token.get(),
+                })
+            }
             Self::SessionsEnded { user, device, token } => WireKind::SessionsEnded(wire::SessionsEnded {
                 user: user.to_string(),
                 device: device_to_wire(device),
@@ -155,6 +167,7 @@ impl Message {
             WireKind::EndSessions(end) => Self::EndSessions {
                 user: user("user", &end.user)?,
                 device: device(&end.device)?,
+                up_to: (end.up_to != 0).then(|| SessionNumber::new(end.up_to)),
                 code: ErrorCode::from(end.code),
                 token: EndToken::new(end.token),
             },

@@ -14,11 +14,11 @@ use std::{
     time::Duration,
 };
 
-use fulmar_protocol::{ConversationId, ErrorCode, ServerAddress};
+use fulmar_protocol::{ConversationId, ErrorCode, ServerAddress, TimestampMs};
 use parking_lot::Mutex;
 use tokio::{
     sync::{Semaphore, mpsc, oneshot},
-    time::{Instant, sleep, sleep_until, timeout_at},
+    time::{Instant, sleep, sleep_until, timeout, timeout_at},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -43,6 +43,8 @@ use crate::{
 
 /// How soon a failed renewal is tried again.
 const RENEW_AGAIN_AFTER: Duration = Duration::from_millis(500);
+/// How long a node that leaves waits until the others are told of what was appended last.
+const LAST_LOOKUPS_MAX: Duration = Duration::from_millis(300);
 
 /// What a node is started with.
 pub(crate) struct NodeOptions {
@@ -92,6 +94,10 @@ pub(crate) struct Node {
     pub(super) unreachable: Mutex<BTreeSet<NodeNumber>>,
     /// Nodes for which something was dropped: they are told to look.
     owed: Mutex<BTreeSet<NodeNumber>>,
+    /// Dead nodes whose rows are being cleared.
+    clearing: Mutex<BTreeSet<NodeNumber>>,
+    /// Nodes that are being asked for the presence of all whom somebody here watches; whether once more.
+    pub(super) asking: Mutex<BTreeMap<NodeNumber, bool>>,
     /// The other nodes that live.
     peers: Mutex<BTreeMap<NodeNumber, NodeRow>>,
     pub(super) lookups: Arc<Semaphore>,
@@ -133,6 +139,8 @@ impl Node {
             clock_is_wrong: AtomicBool::new(false),
             unreachable: Mutex::default(),
             owed: Mutex::default(),
+            clearing: Mutex::default(),
+            asking: Mutex::default(),
             peers: Mutex::default(),
             lookups: Arc::new(Semaphore::new(LOOKUPS_MAX)),
             interests: tokio::sync::Mutex::default(),
@@ -201,21 +209,42 @@ impl Node {
         is_sent
     }
 
+    /// Something was lost, and nobody knows for whom: all the others are told to look, with the next renewal. Not at
+    /// once: what is lost because there is too much to do is lost many times a second.
+    pub(super) fn owe_all(&self) {
+        let peers: Vec<NodeNumber> = self.peers.lock().keys().copied().collect();
+        self.owed.lock().extend(peers);
+    }
+
     /// Gives up the lease and all that is held, once no session is left.
     pub(crate) async fn leave(&self) {
-        let Some(number) = self.number() else { return };
+        // What was appended last is still being told.
+        let all = u32::try_from(LOOKUPS_MAX).unwrap_or(u32::MAX);
+        let _ = timeout(LAST_LOOKUPS_MAX, self.lookups.acquire_many(all)).await;
+        let number = self.number();
         self.number.store(0, Ordering::Release);
-        if let Err(error) = self.registry.clear(number).await {
+        // A renewal that is under way would find the row gone, and join again.
+        self.stopped.cancel();
+        if let Some(number) = number
+            && let Err(error) = self.registry.clear(number).await
+        {
             tracing::warn!(%error, "the node's rows were not cleared; the others will");
         }
         self.stop();
         self.links.closed().await;
     }
 
+    /// Clears what a dead node left, unless that is under way.
     pub(super) fn clear(&self, number: NodeNumber) {
-        self.spawn(async move |node| match node.registry.clear(number).await {
-            Ok(()) => tracing::info!(node = %number, "cleared what a dead node left"),
-            Err(error) => tracing::warn!(node = %number, %error, "clearing a dead node's rows failed"),
+        if !self.clearing.lock().insert(number) {
+            return;
+        }
+        self.spawn(async move |node| {
+            match node.registry.clear(number).await {
+                Ok(()) => tracing::info!(node = %number, "cleared what a dead node left"),
+                Err(error) => tracing::warn!(node = %number, %error, "clearing a dead node's rows failed"),
+            }
+            node.clearing.lock().remove(&number);
         });
     }
 
@@ -227,13 +256,16 @@ impl Node {
         loop {
             sleep_until(next.min(until)).await;
             let begun = Instant::now();
+            let began_at = self.clock.now();
             let Some(number) = self.number() else { return };
-            let renewed = timeout_at(until, self.registry.renew(number, renewals + 1)).await;
+            // Another one with each attempt: one that seemed to fail may have been seen by the others.
+            renewals += 1;
+            let renewed = timeout_at(until, self.registry.renew(number, renewals)).await;
             match renewed {
                 Ok(Ok(true)) => {
-                    renewals += 1;
                     (until, next) = (begun + LEASE_OWN_MAX, begun + LEASE_RENEW_EVERY);
-                    self.look_around(number, &mut observed).await;
+                    // Whoever waits here does not renew.
+                    let _ = timeout_at(until, self.look_around(number, began_at, &mut observed)).await;
                     continue;
                 }
                 Ok(Err(error)) if Instant::now() < until => {
@@ -264,7 +296,7 @@ impl Node {
     }
 
     /// Reads who else is there, and clears what dead nodes left if no other live node is to.
-    async fn look_around(&self, own: NodeNumber, observed: &mut Observed) {
+    async fn look_around(&self, own: NodeNumber, began_at: TimestampMs, observed: &mut Observed) {
         let nodes = match self.registry.nodes().await {
             Ok(nodes) => nodes,
             Err(error) => {
@@ -273,7 +305,8 @@ impl Node {
             }
         };
         let others: BTreeMap<_, _> = nodes.into_iter().filter(|(number, _)| *number != own).collect();
-        let reading = observed.read(others.iter().map(|(number, row)| (*number, row)), self.clock.now());
+        let rows = others.iter().map(|(number, row)| (*number, row));
+        let reading = observed.read(rows, began_at, self.clock.now());
         if reading.own_clock_is_wrong
             != self.clock_is_wrong.swap(reading.own_clock_is_wrong, Ordering::AcqRel)
         {
@@ -288,7 +321,9 @@ impl Node {
             reading.dead.iter().for_each(|dead| self.clear(*dead));
         }
         self.set_peers(&others, &reading);
-        for owed in std::mem::take(&mut *self.owed.lock()) {
+        // Not under the lock: what finds no room again is owed again.
+        let owed = std::mem::take(&mut *self.owed.lock());
+        for owed in owed {
             self.send(owed, Message::HintsLost);
         }
     }

@@ -5,7 +5,8 @@
 //! to have been renewed in an hour's time is held no longer than any other.
 //!
 //! A row that changed between two readings was written between two moments of this node's own clock; a node whose
-//! time lies outside them, by more than [`CLOCKS_APART_MAX`], has another clock. If more of the others do than do
+//! time lies outside them, by more than [`CLOCKS_APART_MAX`], has another clock. A renewal may be on its way for a
+//! while when the store is slow, and tells the time at which it began; this node's own shows for how long. If more of the others do than do
 //! not, it is this one's that is wrong.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,7 +23,8 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct Observed {
     nodes: BTreeMap<NodeNumber, Seen>,
-    read_at: Option<TimestampMs>,
+    /// When the renewal before the last reading began.
+    began_at: Option<TimestampMs>,
 }
 
 #[derive(Debug)]
@@ -46,15 +48,18 @@ pub(super) struct Reading {
 }
 
 impl Observed {
-    /// Takes in the rows of the other nodes, read at `now` of this node's clock. Readings are at least the time
-    /// between two renewals apart.
+    /// Takes in the rows of the other nodes, read before `now` of this node's clock, after a renewal that began at
+    /// `began_at`. Renewals are at least the time between two of them apart.
     pub(super) fn read<'r>(
         &mut self,
         rows: impl IntoIterator<Item = (NodeNumber, &'r NodeRow)>,
+        began_at: TimestampMs,
         now: TimestampMs,
     ) -> Reading {
         let mut reading = Reading::default();
         let mut nodes = BTreeMap::new();
+        let took_ms = now.get().saturating_sub(began_at.get());
+        let earliest = self.began_at.map(|before| TimestampMs::new(before.get().saturating_sub(took_ms)));
         for (number, row) in rows {
             let mut seen = self.nodes.remove(&number).unwrap_or(Seen {
                 renewals: row.renewals,
@@ -64,7 +69,7 @@ impl Observed {
             if seen.renewals == row.renewals {
                 seen.unchanged = seen.unchanged.saturating_add(1);
             } else {
-                seen.agrees = self.read_at.map(|before| agrees(before, row.at, now));
+                seen.agrees = earliest.map(|earliest| agrees(earliest, row.at, now));
                 seen = Seen { renewals: row.renewals, unchanged: 0, ..seen };
             }
             if seen.unchanged > READINGS_UNTIL_DEAD {
@@ -82,14 +87,14 @@ impl Observed {
         // Its own clock has one voice too.
         reading.own_clock_is_wrong = reading.other_clocks.len() > agreeing + 1;
         self.nodes = nodes;
-        self.read_at = Some(now);
+        self.began_at = Some(began_at);
         reading
     }
 }
 
-fn agrees(before: TimestampMs, at: TimestampMs, now: TimestampMs) -> bool {
+fn agrees(earliest: TimestampMs, at: TimestampMs, now: TimestampMs) -> bool {
     let ahead = at.get().saturating_sub(now.get());
-    let behind = before.get().saturating_sub(at.get());
+    let behind = earliest.get().saturating_sub(at.get());
     u128::from(ahead.max(behind)) <= CLOCKS_APART_MAX.as_millis()
 }
 
@@ -121,7 +126,7 @@ mod tests {
             let rows: Vec<_> =
                 ahead.iter().map(|ahead| row(step, (now - 500).saturating_add_signed(*ahead))).collect();
             let rows = rows.iter().enumerate().map(|(at, row)| (number(at as u64 + 1), row));
-            reading = observed.read(rows, TimestampMs::new(now));
+            reading = observed.read(rows, TimestampMs::new(now), TimestampMs::new(now));
         }
         reading
     }
@@ -131,12 +136,12 @@ mod tests {
         let mut observed = Observed::default();
         for at in 0..=u64::from(READINGS_UNTIL_DEAD) {
             let (still, alive) = (row(7, 0), row(at, 0));
-            let reading =
-                observed.read([(number(1), &still), (number(2), &alive)], TimestampMs::new(at * 2_000));
+            let now = TimestampMs::new(at * 2_000);
+            let reading = observed.read([(number(1), &still), (number(2), &alive)], now, now);
             assert_eq!(reading.dead.contains(&number(1)), at == u64::from(READINGS_UNTIL_DEAD), "{at}");
             assert!(reading.live.contains(&number(2)));
         }
-        let reading = observed.read([(number(1), &row(8, 0))], TimestampMs::new(0));
+        let reading = observed.read([(number(1), &row(8, 0))], TimestampMs::new(0), TimestampMs::new(0));
         assert!(reading.live.contains(&number(1)), "it renewed after all");
     }
 
@@ -146,7 +151,8 @@ mod tests {
         let mut reading = Reading::default();
         for at in 0..=u64::from(READINGS_UNTIL_DEAD) {
             let rows = [(number(1), &row(7, 3_600_000))];
-            reading = observed.read(rows, TimestampMs::new(at * 2_000));
+            let now = TimestampMs::new(at * 2_000);
+            reading = observed.read(rows, now, now);
         }
         assert_eq!(reading.dead, BTreeSet::from([number(1)]));
     }
@@ -162,5 +168,17 @@ mod tests {
         assert!(clocks(&[hour, hour, hour, 0]).own_clock_is_wrong);
         assert!(!clocks(&[hour]).own_clock_is_wrong, "of two, nobody knows who is right");
         assert!(clocks(&[1_500, -1_500, 0]).other_clocks.is_empty(), "as far as two seconds are let pass");
+    }
+    #[test]
+    fn a_store_that_is_slow_makes_no_clock_wrong() {
+        let mut observed = Observed::default();
+        for step in 1..6_u64 {
+            let now = 1_000_000 + step * 6_000;
+            // Each renewal takes five seconds, and tells the time at which it began.
+            let rows = [row(step, now - 5_500), row(step, now - 5_000), row(step, now - 4_600)];
+            let rows = rows.iter().enumerate().map(|(at, row)| (number(at as u64 + 1), row));
+            let reading = observed.read(rows, TimestampMs::new(now - 5_200), TimestampMs::new(now));
+            assert_eq!((reading.other_clocks.len(), reading.own_clock_is_wrong), (0, false));
+        }
     }
 }

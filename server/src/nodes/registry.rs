@@ -131,13 +131,16 @@ impl Registry {
         Ok((held, last))
     }
 
-    /// Writes rows that this node holds.
+    /// Writes rows that this node holds. Fails once its rows are cleared: nobody would clear these.
     pub(super) async fn hold(&self, node: NodeNumber, held: Vec<Held>) -> Result<(), LogError> {
         Ok(self
             .store
             .run(move |transaction| {
                 let held = held.clone();
                 Box::pin(async move {
+                    if transaction.get(&Key::node(node)).await?.is_none() {
+                        return Err(LogError::Unfinished("this node has no lease".to_owned()));
+                    }
                     held.iter().for_each(|held| hold(transaction, node, held));
                     Ok::<_, LogError>(())
                 })

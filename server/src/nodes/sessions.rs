@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use fulmar_protocol::{ConversationId, DeviceId, ErrorCode, UserId};
+use fulmar_protocol::{ConversationId, DeviceId, ErrorCode, SessionNumber, UserId};
 use tokio::{sync::oneshot, time::timeout};
 
 use super::{
@@ -24,10 +24,14 @@ impl Node {
     /// later is a duplicate, and removed.
     pub(crate) async fn end_older(&self, user: &UserId, device: DeviceId, older: &[SessionKey]) {
         let own = self.number();
-        let nodes: BTreeMap<NodeNumber, ()> =
-            older.iter().map(|session| (session.node, ())).filter(|(node, ())| Some(*node) != own).collect();
+        // The newest on each: the word may come late, when the device is back there with a newer one.
+        let mut newest: BTreeMap<NodeNumber, SessionNumber> = BTreeMap::new();
+        for session in older.iter().filter(|session| Some(session.node) != own) {
+            let number = newest.entry(session.node).or_insert(session.number);
+            *number = session.number.max(*number);
+        }
         let mut waits = Vec::new();
-        for node in nodes.into_keys() {
+        for (node, up_to) in newest {
             let token = EndToken::new(self.rng.number());
             let (ended, wait) = oneshot::channel();
             let mut ending = self.ending.lock();
@@ -37,9 +41,9 @@ impl Node {
             }
             ending.insert(token, ended);
             drop(ending);
-            let (user, device) = (user.clone(), Some(device));
+            let (user, device, up_to) = (user.clone(), Some(device), Some(up_to));
             let code = ErrorCode::SessionReplaced;
-            if self.send(node, Message::EndSessions { user, device, code, token }) {
+            if self.send(node, Message::EndSessions { user, device, up_to, code, token }) {
                 waits.push(wait);
             }
         }

@@ -40,13 +40,13 @@ impl Listeners for Node {
         }
         let Ok(permit) = Arc::clone(&self.lookups).try_acquire_owned() else {
             self.metrics.lookups_dropped.increment(1);
-            self.links.broadcast(Message::HintsLost);
+            self.owe_all();
             return;
         };
         self.spawn(async move |node| {
             if let Err(error) = node.tell_others(conversation, news, users, to_interested).await {
                 tracing::warn!(%conversation, %error, "the others were not told");
-                node.links.broadcast(Message::HintsLost);
+                node.owe_all();
             }
             drop(permit);
         });
@@ -144,7 +144,8 @@ impl Node {
     pub(crate) async fn end_sessions_of(&self, user: &UserId, code: ErrorCode) -> Result<(), LogError> {
         for node in self.other_hosts(user).await? {
             let token = EndToken::new(self.rng.number());
-            self.send(node, Message::EndSessions { user: user.clone(), device: None, code, token });
+            let user = user.clone();
+            self.send(node, Message::EndSessions { user, device: None, up_to: None, code, token });
         }
         Ok(())
     }

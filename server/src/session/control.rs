@@ -73,7 +73,7 @@ impl Session {
             Ok(_) => {}
             Err(error) => return self.problem(error.code(), None, None).await,
         }
-        self.handle.set_expires_at(identity.expires_at);
+        self.handle.set_token(identity.issued_at, identity.expires_at);
         self.write_control(&Frame::Reauthenticated(Reauthenticated { expires_at: identity.expires_at })).await
     }
 

@@ -130,6 +130,7 @@ async fn register_here(
         connection: connection.clone(),
         client: hello.client.clone(),
         connected_at: shared.log.now(),
+        issued_at: identity.issued_at,
         expires_at: identity.expires_at,
         blocked: registration.blocked.iter().cloned().collect(),
         number,
@@ -139,6 +140,12 @@ async fn register_here(
         RegisterError::TooManySessions => ErrorCode::TooManySessions,
         RegisterError::Overtaken => ErrorCode::SessionReplaced,
     })?;
+    if shared.node.as_ref().is_some_and(|it| it.number() != node) {
+        // The lease was lost meanwhile: its row goes with those of that number, and no other node knows of it.
+        shared.hub.unregister(&handle);
+        handle.set_finished();
+        return Err(ErrorCode::StoreUnavailable);
+    }
     if let (Some(node), false) = (&shared.node, registration.older.is_empty()) {
         node.end_older(&identity.user, hello.device_id, &registration.older).await;
     }

@@ -308,7 +308,11 @@ impl Running {
             sent_any = true;
             if self.conversation.known_head().is_some_and(|head| head.large) {
                 // It may just have become so; from then on who is not interested is not told.
-                self.lane.shared.take_interest(&self.lane.session, &[self.lane.id]).await?;
+                let (session, id) = (&self.lane.session, self.lane.id);
+                if self.lane.shared.take_interest(session, &[id]).await? {
+                    // What was appended until now was not told: the tail is to know of it.
+                    self.lane.shared.log.readable_end(&session.identity.user, &id).await?;
+                }
             }
         }
         if !self.caught_up {

@@ -8,7 +8,7 @@
 
 use std::collections::HashSet;
 
-use fulmar_protocol::ConversationId;
+use fulmar_protocol::{ConversationId, ErrorCode};
 use tokio::time::Instant;
 
 use super::{End, Session};
@@ -34,6 +34,7 @@ impl Session {
         if self.shared.log.faults().never_looks_for_lost_hints() {
             return Ok(());
         }
+        self.end_if_revoked().await?;
         self.handle.tell_of_marks_again();
         match self.take_up_lost().await {
             Ok(found) => {
@@ -44,13 +45,25 @@ impl Session {
         }
     }
 
+    /// The node that was told of a revocation may not have reached this one.
+    async fn end_if_revoked(&self) -> Result<(), End> {
+        match self.shared.log.revoked_before(&self.handle.identity.user).await {
+            Ok(Some(before)) if self.handle.issued_at() <= before => Err(ErrorCode::TokenRevoked),
+            Ok(_) => Ok(()),
+            Err(error) => Err(self.failed("looking for a revocation", &error)),
+        }
+    }
+
     async fn take_up_lost(&self) -> Result<u64, LogError> {
         let (log, identity) = (&self.shared.log, &self.handle.identity);
         let (user, device) = (&identity.user, &identity.device);
         // Those beyond the bound are older, and found when these are confirmed.
-        let Missed { behind, large, .. } =
-            log.behind(&log.snapshot(), user, device, BEHIND_PER_SESSION_MAX).await?;
-        self.shared.take_interest(&self.handle, &large).await?;
+        let look = async || log.behind(&log.snapshot(), user, device, BEHIND_PER_SESSION_MAX).await;
+        let Missed { mut behind, large, .. } = look().await?;
+        if self.shared.take_interest(&self.handle, &large).await? {
+            // What was appended to those before this moment was told to nobody here.
+            behind = look().await?.behind;
+        }
         let waiting: HashSet<ConversationId> = self.behind.iter().map(|it| it.conversation).collect();
         let mut found = 0;
         for behind in behind {

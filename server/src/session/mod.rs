@@ -78,7 +78,7 @@ pub(crate) struct Shared {
 
 impl Shared {
     /// Has a session hear of large conversations. What is read afterwards and what is told together miss nothing.
-    /// `true`: of some of them it did not hear before.
+    /// `true`: of some of them it did not hear when this was called, so what was read before may lack something.
     async fn take_interest(
         &self,
         session: &Arc<SessionHandle>,
@@ -92,6 +92,7 @@ impl Shared {
             // Another task of the session may be about to: then this waits for it.
             node.take_interest(conversations).await?;
         }
+        session.settle_interests(&new);
         Ok(!new.is_empty())
     }
 
@@ -366,8 +367,9 @@ impl Session {
             _ => presence.leave(&self.handle),
         }
         self.unwatch();
-        self.shared.unregister(&self.handle);
+        // First: what a lane that runs takes interest in now would stay for ever.
         self.tasks.shutdown().await;
+        self.shared.unregister(&self.handle);
         self.handle.set_finished();
         fulmar_transport::close(self.handle.connection(), varint(code), code.name().as_bytes());
     }

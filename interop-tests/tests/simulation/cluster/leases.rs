@@ -73,3 +73,31 @@ fn parted_nodes_only_delay() {
         assert_eq!(bob.seqs(), [1, 2]);
     });
 }
+
+/// What finds no room in a queue is owed to its node, again and again, for as long as there is none.
+#[test]
+fn a_node_goes_on_while_the_queue_of_one_that_it_cannot_reach_is_full() {
+    run(async {
+        let world = cluster(3).await;
+        let (alice, bob) = (App::start(&world, "alice", 1, 0), App::start(&world, "bob", 2, 1));
+        pass(Duration::from_secs(5)).await;
+        world.part(0, 1, true);
+        pass(Duration::from_secs(10)).await;
+        let mut sent = 0;
+        let mut send = async |bytes: usize, times: u64, every: Duration| {
+            for _ in 0..times {
+                alice.send("bob", &"x".repeat(bytes)).await;
+                pass(every).await;
+            }
+            sent += times;
+        };
+        send(15_000, 290, Duration::from_millis(200)).await;
+        send(10, 200, Duration::from_millis(200)).await;
+        // Whatever room is left is taken by the word that hints were lost.
+        send(10, 80, Duration::from_secs(2)).await;
+        assert_eq!(counted(&world, 0, "fulmar_leases_lost_total"), 0);
+        world.part(0, 1, false);
+        pass(Duration::from_secs(60)).await;
+        assert_eq!(bob.seqs(), (1..=sent).collect::<Vec<_>>());
+    });
+}

@@ -22,6 +22,11 @@ impl Presence {
         watched
     }
 
+    /// Whether somebody here watches the user.
+    pub(crate) fn is_watched(&self, user: &UserId) -> bool {
+        self.state.lock().users.get(user).is_some_and(|record| !record.watchers.is_empty())
+    }
+
     /// Another node wants to be told of a user, or no more.
     pub(crate) fn set_watched_by(&self, node: NodeNumber, user: &UserId, watch: bool) {
         let mut all = self.state.lock();
@@ -58,9 +63,12 @@ impl Presence {
     pub(crate) fn unwatch_all(&self, node: NodeNumber) {
         let mut all = self.state.lock();
         let State { users, watches_of_nodes, .. } = &mut *all;
-        for record in users.values_mut() {
-            *watches_of_nodes -= usize::from(record.told.remove(&node).is_some());
-        }
+        let told =
+            users.iter_mut().filter_map(|(user, record)| record.told.remove(&node).map(|_| user.clone()));
+        let mut told: Vec<_> = told.collect();
+        *watches_of_nodes -= told.len();
+        told.sort_unstable();
+        told.iter().for_each(|user| all.forget_if_gone(user));
     }
 
     /// A node is dead: nobody is there any more.
@@ -74,5 +82,20 @@ impl Presence {
             .collect();
         there.sort_unstable();
         there.iter().for_each(|user| all.publish(user, self));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_users_whom_a_lost_node_watched_no_more_are_remembered_than_of_others() {
+        let presence = Presence::default();
+        let user = UserId::parse("ann").unwrap();
+        presence.set_watched_by(NodeNumber::new(1), &user, true);
+        presence.unwatch_all(NodeNumber::new(1));
+        let all = presence.state.lock();
+        assert_eq!((all.watches_of_nodes, &all.gone), (0, &[user].into()));
     }
 }

@@ -1,7 +1,7 @@
 //! What the client wants to see and hear of: conversations on screen, large conversations, nobody whom it blocks.
 
 use std::{
-    collections::{BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     sync::Arc,
 };
 
@@ -36,12 +36,22 @@ impl SessionHandle {
         self.state.lock().watched.contains(conversation)
     }
 
-    /// Notes that the session hears of a large conversation from now on. `false`: it does already.
+    /// Notes that the session wants to hear of a large conversation. `false`: it does already.
     pub(crate) fn add_interest(&self, conversation: ConversationId) -> bool {
-        self.state.lock().interests.insert(conversation)
+        !*self.state.lock().interests.entry(conversation).or_default()
     }
 
-    pub(in crate::fanout) fn take_interests(&self) -> BTreeSet<ConversationId> {
+    /// From now on the session hears of these.
+    pub(crate) fn settle_interests(&self, conversations: &[ConversationId]) {
+        let mut state = self.state.lock();
+        for conversation in conversations {
+            if let Some(settled) = state.interests.get_mut(conversation) {
+                *settled = true;
+            }
+        }
+    }
+
+    pub(in crate::fanout) fn take_interests(&self) -> BTreeMap<ConversationId, bool> {
         std::mem::take(&mut self.state.lock().interests)
     }
 

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use fulmar_protocol::SessionNumber;
+
 use super::*;
+use crate::rows::{NodeNumber, SessionKey};
 
 #[tokio::test]
 async fn a_device_belongs_to_the_user_who_registered_it() {
@@ -87,4 +90,14 @@ async fn the_epoch_is_made_once() {
     let fixture = Fixture::new();
     let first = crate::log::epoch(&fixture.store, 17).await.unwrap();
     assert_eq!(crate::log::epoch(&fixture.store, 99).await.unwrap(), first);
+}
+
+#[tokio::test]
+async fn no_session_is_written_down_for_a_node_whose_rows_are_cleared() {
+    let fixture = Fixture::new();
+    let ann = user("ann");
+    let (node, number) = (NodeNumber::new(7), SessionNumber::new(1));
+    let session = SessionKey { device: device(&ann, 1), number, node };
+    let error = fixture.log.register_device(&ann, &session.device, Some(session)).await.unwrap_err();
+    assert_eq!(error.code(), ErrorCode::StoreUnavailable);
 }

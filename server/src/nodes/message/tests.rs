@@ -57,8 +57,20 @@ fn one_of_each() -> Vec<Message> {
             last_seen: Some(TimestampMs::new(9)),
         },
         Message::Presence { user: user.clone(), state: PresenceState::Offline, last_seen: None },
-        Message::EndSessions { user: user.clone(), device, code: ErrorCode::SessionReplaced, token },
-        Message::EndSessions { user: user.clone(), device: None, code: ErrorCode::TokenRevoked, token },
+        Message::EndSessions {
+            user: user.clone(),
+            device,
+            up_to: Some(fulmar_protocol::SessionNumber::new(1 << 40)),
+            code: ErrorCode::SessionReplaced,
+            token,
+        },
+        Message::EndSessions {
+            user: user.clone(),
+            device: None,
+            up_to: None,
+            code: ErrorCode::TokenRevoked,
+            token,
+        },
         Message::SessionsEnded { user: user.clone(), device, token },
         Message::Blocked { user, other: user_named("bob"), blocked: true },
     ]
@@ -140,8 +152,13 @@ fn malformed_fields_are_refused() {
     assert!(decode_hint(head).unwrap_err().to_string().contains("value version 9"));
     let nobody = wire::hint::To::Users(wire::Users { users: vec![String::new()] });
     assert!(decode_hint(wire::Hint { to: Some(nobody), ..base }).is_err());
-    let device =
-        wire::EndSessions { user: "a".to_owned(), device: Bytes::from_static(b"x"), code: 1, token: 1 };
+    let device = wire::EndSessions {
+        user: "a".to_owned(),
+        device: Bytes::from_static(b"x"),
+        code: 1,
+        token: 1,
+        up_to: 0,
+    };
     assert!(decode(&wire::Message { kind: Some(WireKind::EndSessions(device)) }).is_err());
 }
 
