@@ -367,9 +367,10 @@ impl Session {
         }
         self.unwatch();
         self.shared.unregister(&self.handle);
+        // First: a stream whose task ends is finished, and an answer cut short must not look like a whole one.
+        fulmar_transport::close(self.handle.connection(), varint(code), code.name().as_bytes());
         self.tasks.shutdown().await;
         self.handle.set_finished();
-        fulmar_transport::close(self.handle.connection(), varint(code), code.name().as_bytes());
     }
 }
 
