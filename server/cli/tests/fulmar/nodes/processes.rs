@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::net::{SocketAddr, UdpSocket};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -68,8 +69,25 @@ impl Nodes {
         addresses.map(|node| node.address.to_string()).collect()
     }
 
+    /// How many sessions some of the nodes have.
+    pub(super) fn sessions(&self, nodes: Range<usize>) -> usize {
+        let total: f64 = self.nodes[nodes].iter().map(|node| node.metric("fulmar_sessions")).sum();
+        format!("{total}").parse().unwrap()
+    }
+
     pub(super) fn token(&self, user: &UserId) -> String {
         self.development.issue_token(user, Duration::from_secs(3_600)).unwrap()
+    }
+}
+
+impl Drop for Nodes {
+    /// What failed is told by the nodes' logs: they stay.
+    #[expect(clippy::print_stdout, reason = "where they are")]
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.folder.disable_cleanup(true);
+            println!("the nodes' logs are in {}", self.folder.path().display());
+        }
     }
 }
 
