@@ -8,6 +8,7 @@ use super::processes::{NODES, Nodes, wait_until};
 use crate::fulmar::now;
 
 #[test]
+#[cfg_attr(not(feature = "foundationdb"), ignore = "no FoundationDB")]
 fn a_drained_node_moves_its_sessions_to_nodes_that_its_clients_had_never_heard_of() {
     let Some(place) = Place::found() else { return };
     let mut nodes = Nodes::start(place);
