@@ -367,11 +367,12 @@ impl Session {
             _ => presence.leave(&self.handle),
         }
         self.unwatch();
-        // First: what a lane that runs takes interest in now would stay for ever.
+        // First: a stream whose task ends is finished, and an answer cut short must not look like a whole one.
+        fulmar_transport::close(self.handle.connection(), varint(code), code.name().as_bytes());
+        // Then: what a lane that runs takes interest in now would stay for ever.
         self.tasks.shutdown().await;
         self.shared.unregister(&self.handle);
         self.handle.set_finished();
-        fulmar_transport::close(self.handle.connection(), varint(code), code.name().as_bytes());
     }
 }
 

@@ -14,7 +14,6 @@ mod cluster_secret;
 mod crash;
 mod demo;
 mod fulmar;
-#[cfg(feature = "foundationdb")]
 mod nodes;
 mod redaction;
 mod server;

@@ -1,8 +1,9 @@
 //! Nodes of a cluster as processes of their own, on a real FoundationDB: killed, drained, refused.
 //!
-//! Only FoundationDB can be shared by processes, and nothing here brings one along. Where `FULMAR_FDB_CLUSTER_FILE`
-//! names no cluster these tests are skipped, which is said; so are those that kill FoundationDB's own process where
-//! `FULMAR_FDB_SERVER` names no `fdbserver`. `FULMAR_REQUIRE_FDB=1` makes a skip a failure.
+//! Only FoundationDB can be shared by processes, and nothing here brings one along. So these tests are ignored without
+//! the feature `foundationdb`, and skipped where `FULMAR_FDB_CLUSTER_FILE` names no cluster; those that kill
+//! FoundationDB's own process, where `FULMAR_FDB_SERVER` names no `fdbserver` (with `fdbcli` beside it, or named by
+//! `FULMAR_FDB_CLI`). Each is said, and `FULMAR_REQUIRE_FDB=1` makes it a failure.
 //!
 //! Each test has a prefix of its own in the cluster, which is cleared at its end.
 

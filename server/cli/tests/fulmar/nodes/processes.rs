@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 use std::net::{SocketAddr, UdpSocket};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fulmar_client::UserId;
@@ -21,7 +23,12 @@ pub(super) struct Nodes {
     _place: Place,
     pub(super) development: Development,
     pub(super) nodes: Vec<NodeProcess>,
+    /// Dropped last.
+    _turn: MutexGuard<'static, ()>,
 }
+
+/// Three processes and their clients are as much as a small machine can bear: one test at a time.
+static TURN: Mutex<()> = Mutex::new(());
 
 /// One of them, running or not.
 pub(super) struct NodeProcess {
@@ -47,6 +54,8 @@ impl Nodes {
 
     /// Certificates, secret and configurations; nothing runs.
     pub(super) fn prepare(place: Place) -> Self {
+        // A test that failed leaves nothing behind that would harm the next.
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = tempfile::tempdir().unwrap();
         let cluster = |arguments: &[&str]| {
             run(fulmar(&["cluster"]).args(arguments).current_dir(folder.path())).succeeded();
@@ -59,7 +68,7 @@ impl Nodes {
             NodeProcess::prepare(folder.path(), &place, &development, number)
         });
         let nodes = nodes.collect();
-        Self { folder, _place: place, development, nodes }
+        Self { folder, _place: place, development, nodes, _turn: turn }
     }
 
     /// Where clients may go, one node first.
@@ -68,8 +77,25 @@ impl Nodes {
         addresses.map(|node| node.address.to_string()).collect()
     }
 
+    /// How many sessions some of the nodes have.
+    pub(super) fn sessions(&self, nodes: Range<usize>) -> usize {
+        let total: f64 = self.nodes[nodes].iter().map(|node| node.metric("fulmar_sessions")).sum();
+        format!("{total}").parse().unwrap()
+    }
+
     pub(super) fn token(&self, user: &UserId) -> String {
         self.development.issue_token(user, Duration::from_secs(3_600)).unwrap()
+    }
+}
+
+impl Drop for Nodes {
+    /// What failed is told by the nodes' logs: they stay.
+    #[expect(clippy::print_stdout, reason = "where they are")]
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.folder.disable_cleanup(true);
+            println!("the nodes' logs are in {}", self.folder.path().display());
+        }
     }
 }
 

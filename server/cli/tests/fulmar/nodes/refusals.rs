@@ -25,6 +25,7 @@ fn refusal(node: &NodeProcess) -> String {
 }
 
 #[test]
+#[cfg_attr(not(feature = "foundationdb"), ignore = "no FoundationDB")]
 fn a_wrong_cluster_file_is_refused() {
     // The client library is needed, a cluster is not.
     let folder = tempfile::tempdir().unwrap();
@@ -47,6 +48,7 @@ fn a_wrong_cluster_file_is_refused() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "foundationdb"), ignore = "no FoundationDB")]
 fn a_server_id_that_a_live_node_has_is_refused() {
     let Some(place) = Place::found() else { return };
     let mut nodes = Nodes::prepare(place);
@@ -59,6 +61,7 @@ fn a_server_id_that_a_live_node_has_is_refused() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "foundationdb"), ignore = "no FoundationDB")]
 fn a_node_with_another_authoritys_certificate_is_refused_or_gets_nowhere() {
     let Some(place) = Place::found() else { return };
     let mut nodes = Nodes::prepare(place);
