@@ -60,7 +60,7 @@ fn one_of_each() -> Vec<Message> {
         Message::EndSessions {
             user: user.clone(),
             device,
-            up_to: Some(fulmar_protocol::SessionNumber::new(1 << 40)),
+            up_to: Some(SessionNumber::new(1 << 40)),
             code: ErrorCode::SessionReplaced,
             token,
         },
