@@ -17,6 +17,9 @@ use crate::{
     store::{Snapshot, Store, Transaction},
 };
 
+/// Rows of nodes that are read: some are of dead ones, which nobody has cleared yet.
+const ROWS_MAX: usize = 2 * NODES_MAX;
+
 /// What a node says of itself in its row.
 #[derive(Clone, Debug)]
 pub(super) struct SelfDescription {
@@ -34,8 +37,8 @@ pub(super) enum Joined {
     As(NodeNumber, Vec<NodeNumber>),
     /// Another node has the same server id, or had it until it died.
     ServerIdOf(NodeNumber, NodeRow),
-    /// There are [`NODES_MAX`] already.
-    TooMany,
+    /// There are [`NODES_MAX`] already: these, of which some may be dead.
+    TooMany(Vec<(NodeNumber, NodeRow)>),
 }
 
 /// See the module.
@@ -84,7 +87,7 @@ impl Registry {
     /// All nodes that have a row.
     pub(super) async fn nodes(&self) -> Result<Vec<(NodeNumber, NodeRow)>, LogError> {
         let snapshot: Snapshot = self.store.snapshot();
-        decode(snapshot.range(Key::nodes(), NODES_MAX, false).await?)
+        decode(snapshot.range(Key::nodes(), ROWS_MAX, false).await?)
     }
 
     /// Clears all that a node holds, and its row at last.
@@ -175,15 +178,15 @@ impl Registry {
 }
 
 async fn join(transaction: &Transaction, own: &NodeRow, dead: &[NodeNumber]) -> Result<Joined, LogError> {
-    let nodes = decode(transaction.range(Key::nodes(), NODES_MAX, false).await?)?;
-    if nodes.len() >= NODES_MAX {
-        return Ok(Joined::TooMany);
-    }
-    let (earlier, others): (Vec<_>, Vec<_>) =
+    let nodes = decode(transaction.range(Key::nodes(), ROWS_MAX, false).await?)?;
+    let (earlier, mut others): (Vec<_>, Vec<_>) =
         nodes.into_iter().partition(|(_, row)| row.address == own.address);
-    let mut others = others.into_iter().filter(|(number, _)| !dead.contains(number));
+    others.retain(|(number, _)| !dead.contains(number));
+    if others.len() >= NODES_MAX {
+        return Ok(Joined::TooMany(others));
+    }
     if own.server_id != 0
-        && let Some((number, row)) = others.find(|(_, row)| row.server_id == own.server_id)
+        && let Some((number, row)) = others.into_iter().find(|(_, row)| row.server_id == own.server_id)
     {
         return Ok(Joined::ServerIdOf(number, row));
     }
@@ -201,4 +204,35 @@ fn decode(rows: Vec<(Bytes, Bytes)>) -> Result<Vec<(NodeNumber, NodeRow)>, LogEr
         Ok((number, NodeRow::decode(&row)?))
     };
     rows.into_iter().map(decode).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use fulmar_protocol::TimestampMs;
+
+    use super::*;
+    use crate::{clock::ManualClock, store::StoreOptions};
+
+    #[tokio::test]
+    async fn dead_nodes_that_nobody_cleared_take_no_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path().join("store"), StoreOptions::default()).unwrap();
+        let clock = ManualClock::new(TimestampMs::new(1)).clock();
+        let join = async |port: usize, dead: &[NodeNumber]| {
+            let own = SelfDescription {
+                address: SocketAddr::from(([127, 0, 0, 1], u16::try_from(port).unwrap())),
+                fingerprint: Fingerprint::new([0; 32]),
+                client_addresses: Vec::new(),
+                server_id: 0,
+            };
+            Registry::new(store.clone(), clock.clone(), own).join(dead.to_vec()).await.unwrap()
+        };
+        for port in 1..=NODES_MAX {
+            assert!(matches!(join(port, &[]).await, Joined::As(..)));
+        }
+        let Joined::TooMany(nodes) = join(1_000, &[]).await else {
+            panic!("there are as many as there may be")
+        };
+        assert!(matches!(join(1_000, &[nodes[0].0]).await, Joined::As(..)));
+    }
 }
