@@ -145,15 +145,7 @@ impl Server {
             None => (None, new_log(Arc::clone(&hub) as _)),
         };
         let (node, events) = node.unzip();
-        let (tickets_max, settings) =
-            (options.config.limits.tickets_max(), tuning::early_data_settings(epoch));
-        let tickets = Tickets::new(
-            tickets_max,
-            settings,
-            options.ticket_rows(),
-            options.clock.clone(),
-            Arc::clone(&metrics),
-        );
+        let tickets = options.tickets(epoch, &metrics);
         tickets.load(&store).await?;
         let tls = options.tls(&tickets, &metrics)?;
         let shared = Arc::new(Shared {

@@ -6,6 +6,7 @@ use std::{
     sync::Arc,
 };
 
+use fulmar_protocol::Epoch;
 use quinn::{AsyncUdpSocket, EndpointConfig, Runtime, TokioRuntime, TransportConfig};
 use rustls::time_provider::{DefaultTimeProvider, TimeProvider};
 
@@ -214,6 +215,12 @@ impl ServerOptions {
         }
         let data = &self.data;
         reset_key::endpoint_config(data).map_err(|error| StartError::ResetKey { data: data.clone(), error })
+    }
+
+    /// No tickets yet, given under this server's settings.
+    pub(super) fn tickets(&self, epoch: Epoch, metrics: &Arc<Metrics>) -> Arc<Tickets> {
+        let (most, settings) = (self.config.limits.tickets_max(), tuning::early_data_settings(epoch));
+        Tickets::new(most, settings, self.ticket_rows(), self.clock.clone(), Arc::clone(metrics))
     }
 
     pub(super) fn tls(

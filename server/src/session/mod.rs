@@ -20,6 +20,7 @@ mod opening;
 mod read_ahead;
 mod requests;
 mod send_lane;
+mod shared;
 mod watch;
 
 use std::{
@@ -36,16 +37,11 @@ use quinn::{RecvStream, SendStream};
 use tokio::{sync::Semaphore, task::JoinSet, time::Instant};
 
 use crate::{
-    auth::Authenticator,
-    clock::Rng,
-    fanout::{Hub, SessionHandle},
+    fanout::SessionHandle,
     limits::{
-        BACKLOG_LANES_MAX, BEHIND_PER_SESSION_MAX, LOST_HINTS_LOOK_SPREAD, Limits,
-        UNANSWERED_BYTES_PER_SESSION_MAX,
+        BACKLOG_LANES_MAX, BEHIND_PER_SESSION_MAX, LOST_HINTS_LOOK_SPREAD, UNANSWERED_BYTES_PER_SESSION_MAX,
     },
-    log::{Behind, Log, LogError, Missed, Sender},
-    metrics::Metrics,
-    nodes::Node,
+    log::{Behind, LogError, Missed, Sender},
     store::Snapshot,
     transport::{
         frames::{FrameReader, ReadError, varint},
@@ -56,54 +52,7 @@ use crate::{
 pub(crate) use alternatives::Alternatives;
 pub(crate) use hello::accept;
 pub(crate) use opening::Opening;
-
-/// What all sessions share.
-pub(crate) struct Shared {
-    pub(crate) log: Arc<Log>,
-    pub(crate) hub: Arc<Hub>,
-    pub(crate) authenticator: Authenticator,
-    pub(crate) rng: Rng,
-    pub(crate) limits: Arc<Limits>,
-    pub(crate) metrics: Arc<Metrics>,
-    pub(crate) epoch: fulmar_protocol::Epoch,
-    /// How fast each user sends and starts conversations.
-    pub(crate) rates: crate::rates::Rates,
-    /// In a cluster: this node among the others.
-    pub(crate) node: Option<Arc<Node>>,
-    /// Where clients may go when it does.
-    pub(crate) alternatives: Alternatives,
-    /// Set when the server drains.
-    pub(crate) draining: tokio_util::sync::CancellationToken,
-}
-
-impl Shared {
-    /// Has a session hear of large conversations. What is read afterwards and what is told together miss nothing.
-    /// `true`: of some of them it did not hear when this was called, so what was read before may lack something.
-    async fn take_interest(
-        &self,
-        session: &Arc<SessionHandle>,
-        conversations: &[ConversationId],
-    ) -> Result<bool, LogError> {
-        let new: Vec<_> = conversations.iter().copied().filter(|it| session.add_interest(*it)).collect();
-        for conversation in &new {
-            self.hub.take_interest(session, *conversation);
-        }
-        if let (Some(node), false) = (&self.node, conversations.is_empty()) {
-            // Another task of the session may be about to: then this waits for it.
-            node.take_interest(conversations).await?;
-        }
-        session.settle_interests(&new);
-        Ok(!new.is_empty())
-    }
-
-    /// Takes a session off. No other node tells this one of its user's news any more.
-    fn unregister(&self, session: &Arc<SessionHandle>) {
-        self.hub.unregister(session);
-        if let (Some(node), Some(key)) = (&self.node, session.identity.key()) {
-            node.release_session(&session.identity.user, key);
-        }
-    }
-}
+pub(crate) use shared::Shared;
 
 /// Log lanes of one session. Fewer than the streams that a client permits: quinn tells the server of those
 /// that ended only when they are more than an eighth, and until then none could be opened in their place.
