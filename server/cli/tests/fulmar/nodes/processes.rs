@@ -184,8 +184,9 @@ pub(super) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// Lets real time pass: other processes know no other.
+/// Lets real time pass.
 pub(super) fn pass(time: Duration) {
+    // A real wait: other processes know no other time.
     std::thread::sleep(time);
 }
 
