@@ -31,7 +31,7 @@ pub(super) async fn run(world: &World, members: usize, messages: u32) -> Result<
     let [sender, far, ..] = users.as_slice() else { return Err(BenchError::ServerGone) };
     let (sending, _events) = world.connect(sender, 0).await?;
     let (_far, mut far_events) = world.connect(far, 1).await?;
-    let (group, _) = sending.create_group("members", &[far.clone()], HistoryPolicy::All).await?;
+    let (group, _) = sending.create_group("members", std::slice::from_ref(far), HistoryPolicy::All).await?;
     for added in users.get(2..).unwrap_or_default().chunks(ADDED_AT_ONCE) {
         group.add(added).await?;
     }

@@ -186,6 +186,7 @@ pub(super) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
 
 /// Lets real time pass: other processes know no other.
 pub(super) fn pass(time: Duration) {
+    // A real wait: there is no clock to pause.
     std::thread::sleep(time);
 }
 
