@@ -178,6 +178,13 @@ impl Attempt {
     async fn begin(&self, connection: &Connection, hello: &Bytes) -> Result<Begun, Lost> {
         let (mut control, answers) =
             connection.open_bi().await.map_err(|error| Lost::from_connection(&error))?;
+        if control.id().index() != 0 {
+            // A lane of a first flight that was not taken, and that waited for room, was quicker. A server would take
+            // it for a breach; nothing is wrong with the same again.
+            let cause = "a lane took the place of the control stream";
+            fulmar_transport::close(connection, quinn::VarInt::from_u32(ErrorCode::NoError.code()), b"");
+            return Err(Lost::Passing(cause.to_owned()));
+        }
         // Control goes before everything else.
         let _ = control.set_priority(2);
         if let Err(error) = control.write_chunk(hello.clone()).await {
