@@ -32,8 +32,11 @@ enum Way {
 
 #[tokio::main]
 async fn main() {
-    let cluster_file = std::env::args_os().nth(1).expect("the cluster file").into();
-    let place = FoundationDbOptions { cluster_file, prefix: PREFIX.to_owned() };
+    let Some(cluster_file) = std::env::args_os().nth(1) else {
+        println!("name the cluster file");
+        return;
+    };
+    let place = FoundationDbOptions { cluster_file: cluster_file.into(), prefix: PREFIX.to_owned() };
     let store = Store::open_foundationdb(&place, StoreOptions::default()).await.unwrap();
     println!(
         "members  connects/s | append alone | read inside | read after | runs of the closure inside, after"

@@ -105,11 +105,18 @@ pub(crate) struct Appended {
     pub(crate) departed: Vec<UserId>,
     /// Users who came with it.
     pub(crate) joined: Vec<UserId>,
+    /// An earlier attempt may have committed and told nobody: what is a duplicate now may be news.
+    pub(crate) maybe_committed: bool,
     /// The conversation was large before: its members are not told one by one, but those who come and go are.
     pub(crate) was_large: bool,
 }
 
 impl Appended {
+    /// Whether anybody has something to learn of it.
+    pub(crate) fn is_news(&self) -> bool {
+        !self.entries.is_empty() || self.maybe_committed
+    }
+
     /// What is to be told of it, and to whom.
     pub(crate) fn notice(&self, conversation: ConversationId) -> Notice<'_> {
         let members = self.roster.members.keys().filter(|_| !self.was_large);

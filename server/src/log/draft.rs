@@ -369,6 +369,7 @@ impl<'t> Draft<'t> {
             departed: self.departed.into_iter().collect(),
             joined: self.joined.into_iter().collect(),
             was_large,
+            maybe_committed: self.transaction.maybe_committed(),
         })
     }
 

@@ -217,7 +217,7 @@ impl Log {
                     // Nobody waits any more when the session ended: the client will ask again.
                     let _ = answer.send(Ok(outcome.clone()));
                 }
-                if !appended.entries.is_empty() {
+                if appended.is_news() {
                     self.tell(appended.notice(conversation.id));
                 }
                 None

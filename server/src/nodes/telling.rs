@@ -88,8 +88,8 @@ impl Node {
         users: Vec<UserId>,
         to_interested: bool,
     ) -> Result<(), LogError> {
-        // After the commit, so it sees every session that did not see the entry.
-        let snapshot = self.store.snapshot();
+        // With the commit in it, so it sees every session that did not see the entry.
+        let snapshot = self.store.snapshot_of_commits();
         let hosts = self.hosts(&snapshot, users).await?;
         for (node, users) in hosts {
             if self.faults.forges_hints() {

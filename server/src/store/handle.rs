@@ -156,6 +156,19 @@ impl Store {
         snapshot
     }
 
+    /// A state with all that this handle's [`Store::run`] has answered so far. It may lack what others have written
+    /// since, and so need not ask them.
+    pub fn snapshot_of_commits(&self) -> Snapshot {
+        #[cfg(feature = "foundationdb")]
+        if let BackEnd::FoundationDb(store) = &self.back_end {
+            let snapshot = Snapshot::foundationdb(store.snapshot_of_commits());
+            #[cfg(feature = "fault-injection")]
+            let snapshot = snapshot.counted(self.tally.clone());
+            return snapshot;
+        }
+        self.snapshot()
+    }
+
     /// Whether the store accepts writes.
     pub fn health(&self) -> Health {
         let accepting = match &self.back_end {

@@ -48,7 +48,13 @@ async fn a_program_without_it_says_so_in_one_line() {
 
 #[cfg(feature = "foundationdb")]
 mod live {
-    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::{
+        sync::{
+            Arc,
+            atomic::{AtomicU64, Ordering},
+        },
+        time::Duration,
+    };
 
     use fulmar_server::{Health, Transaction};
     use futures_util::future::BoxFuture;

@@ -23,7 +23,13 @@ mod run;
 mod snapshot;
 mod transaction;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
 
 use foundationdb::{Database, FdbError};
 use tokio::time::timeout;
@@ -58,6 +64,8 @@ struct Inner {
     probe: Probe,
     /// Calls of `run` that are under way; closed with the store.
     under_way: TaskTracker,
+    /// The newest version at which this handle's writes were committed; 0 before the first.
+    committed: AtomicI64,
     /// Dropped after all that is the library's.
     _stop: network::StopAtExit,
 }
@@ -94,6 +102,7 @@ impl FdbStore {
             options,
             probe,
             under_way: TaskTracker::new(),
+            committed: AtomicI64::new(0),
             _stop: network::StopAtExit,
         };
         let store = Self { inner: Arc::new(inner) };
@@ -140,7 +149,17 @@ impl FdbStore {
     }
 
     pub(super) fn snapshot(&self) -> FdbSnapshot {
-        FdbSnapshot::new(self.clone())
+        FdbSnapshot::new(self.clone(), None)
+    }
+
+    /// The state at the newest version that this handle committed at. Nobody has to be asked which that is.
+    pub(super) fn snapshot_of_commits(&self) -> FdbSnapshot {
+        let committed = Some(self.inner.committed.load(Ordering::Acquire)).filter(|version| *version > 0);
+        FdbSnapshot::new(self.clone(), committed)
+    }
+
+    fn note_commit(&self, version: i64) {
+        self.inner.committed.fetch_max(version, Ordering::AcqRel);
     }
 
     pub(super) fn accepting(&self) -> Result<(), StoreError> {

@@ -130,7 +130,9 @@ impl FdbStore {
         }
         let begun = Instant::now();
         match inner.commit().await {
-            Ok(_) => {
+            Ok(committed) => {
+                // None where nothing was written.
+                committed.committed_version().iter().for_each(|version| self.note_commit(*version));
                 self.options().metrics.store_sync_seconds.record(begun.elapsed());
                 Next::Done(Ok(value))
             }

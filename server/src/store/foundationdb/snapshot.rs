@@ -31,12 +31,14 @@ const RETRY_DELAY: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub(in crate::store) struct FdbSnapshot {
     store: FdbStore,
+    /// The version to read at, if it is not to be the newest.
+    version: Option<i64>,
     state: OnceCell<foundationdb::Transaction>,
 }
 
 impl FdbSnapshot {
-    pub(super) fn new(store: FdbStore) -> Self {
-        Self { store, state: OnceCell::new() }
+    pub(super) fn new(store: FdbStore, version: Option<i64>) -> Self {
+        Self { store, version, state: OnceCell::new() }
     }
 
     pub(in crate::store) async fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
@@ -91,6 +93,10 @@ impl FdbSnapshot {
             let state = self.store.database().create_trx()?;
             // Nothing is written, so there is nothing to keep for it.
             state.set_option(TransactionOption::ReadYourWritesDisable)?;
+            if let Some(version) = self.version {
+                state.set_read_version(version);
+                return Ok(state);
+            }
             match state.get_read_version().await {
                 Ok(_) => return Ok(state),
                 Err(error) if error.is_retryable() => sleep(RETRY_DELAY).await,
