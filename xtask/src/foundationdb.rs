@@ -29,13 +29,23 @@ pub(crate) fn check(workplace: &Workplace) -> Result<Outcome, Failure> {
     workplace.cargo(&arguments)
 }
 
+/// What the development package brings, with the compiler's own headers: `libclang.so`, or with its version in between.
+/// The bare library ends in its number.
+fn is_libclang(file: &str) -> bool {
+    let between = file.strip_prefix("libclang").and_then(|rest| rest.strip_suffix(".so"));
+    between.is_some_and(|between| {
+        let version = between.strip_prefix('-').unwrap_or(between);
+        version.chars().all(|letter| letter.is_ascii_digit() || letter == '.')
+    })
+}
+
 fn has_libclang() -> bool {
     if env::var_os("LIBCLANG_PATH").is_some() {
         return true;
     }
     let holds = |folder: &Path| {
         let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        entries.into_iter().any(|entry| entry.file_name().to_string_lossy().starts_with("libclang"))
+        entries.into_iter().any(|entry| is_libclang(&entry.file_name().to_string_lossy()))
     };
     // Debian keeps one folder for each version of LLVM.
     let versions = std::fs::read_dir("/usr/lib").into_iter().flatten().flatten();
@@ -71,6 +81,15 @@ pub(crate) fn skipped_line(ignored: &mut Vec<String>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_the_development_package_brings_counts() {
+        let counts = ["libclang.so", "libclang-14.so", "libclang-14.0.6.so"];
+        assert!(counts.into_iter().all(is_libclang));
+        let others =
+            ["libclang-14.so.1", "libclang-cpp.so", "libclang-cpp.so.14", "libclangAST.a", "libc.so"];
+        assert!(!others.into_iter().any(is_libclang));
+    }
 
     #[test]
     fn tests_without_a_cluster_are_one_line() {
