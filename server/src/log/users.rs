@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use fulmar_protocol::{ConversationId, DeviceId, Epoch, ErrorCode, TimestampMs, UserId};
+use futures_util::future::try_join;
 
 use super::{Log, LogError, read::Read};
 use crate::{
@@ -173,8 +174,9 @@ async fn register(
         Some(session) => register_session(transaction, user, session, limits.sessions_per_user_max).await?,
         None => Vec::new(),
     };
-    let blocked = blocked(transaction, user, limits.blocked_users_max).await?;
-    Ok(DeviceRegistration { revoked_before: revoked_before(transaction, user).await?, blocked, older })
+    let blocked = blocked(transaction, user, limits.blocked_users_max);
+    let (blocked, revoked_before) = try_join(blocked, revoked_before(transaction, user)).await?;
+    Ok(DeviceRegistration { revoked_before, blocked, older })
 }
 
 /// Writes the session's row; gives the older ones of its device.

@@ -45,3 +45,19 @@ pub(crate) fn decode<M: Message + Default>(row: &'static str, value: &[u8]) -> R
         None => Err(RowError::malformed(row)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::rows::{Head, NodeRow, RowError};
+
+    #[test]
+    fn a_value_of_an_unknown_version_is_refused_by_name_and_never_guessed() {
+        let mut later = Head::new().encode().to_vec();
+        later[0] = 2;
+        let refusal = Head::decode(&later).unwrap_err();
+        assert_eq!(refusal, RowError::UnknownVersion { row: "head", found: 2 });
+        assert!(refusal.to_string().contains("a head row has value version 2, this server reads 1"));
+        assert_eq!(NodeRow::decode(&later).unwrap_err(), RowError::UnknownVersion { row: "node", found: 2 });
+        assert_eq!(Head::decode(&[]).unwrap_err(), RowError::malformed("head"));
+    }
+}

@@ -101,10 +101,10 @@ fn nobody_falls_between_connecting_and_an_append() {
         let world = cluster(2).await;
         let alice = App::start(&world, "alice", 1, 0);
         pass(Duration::from_secs(5)).await;
-        for turn in 0..1_000_u64 {
+        for turn in 0..3_000_u64 {
             let bob = App::start(&world, "bob", 2, 1);
             // The connection takes some 100 to 150 ms, in which the message comes somewhere.
-            pass(Duration::from_micros(40_000 + 137 * turn)).await;
+            pass(Duration::from_micros(40_000 + 46 * turn)).await;
             alice.send("bob", "now").await;
             let mut waited = 0;
             while bob.seqs().last() != Some(&(turn + 1)) {
