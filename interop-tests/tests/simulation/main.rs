@@ -9,6 +9,7 @@
 )]
 
 mod addresses;
+mod app;
 mod balancing;
 mod closing;
 mod cluster;
