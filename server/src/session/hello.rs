@@ -66,6 +66,7 @@ async fn open(mut opening: Opening) -> Result<(Session, Snapshot), End> {
         handle: Arc::clone(&handle),
         control_send: control.send,
         control: control.reader,
+        confirming: None,
         backlog_entries_max: u64::from(hello.backlog_entries_max).min(backlog_max),
         behind: VecDeque::new(),
         behind_more: false,

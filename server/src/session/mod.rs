@@ -6,7 +6,7 @@
 //! waits for its peer holds up no other.
 //!
 //! Bounds: streams by QUIC's limits, lanes by `lanes_max`, sends by permits for their bytes, control frames
-//! by being answered one after another before the next is read.
+//! by being answered one after another before the next is read (of Confirms, one may wait).
 
 mod alternatives;
 mod backlog;
@@ -68,6 +68,7 @@ pub(crate) struct Session {
     handle: Arc<SessionHandle>,
     control_send: SendStream,
     control: FrameReader,
+    confirming: Option<control::Confirming>,
     backlog_entries_max: u64,
     behind: VecDeque<Waiting>,
     /// The inbox held more than `behind` does.
@@ -117,6 +118,7 @@ impl Session {
                     Ok(frame) => self.handle_control(frame).await,
                     Err(end) => Err(end),
                 },
+                result = control::stored(&mut self.confirming) => self.answer_confirm(result).await,
                 () = self.handle.woken() => self.refill().await,
                 stream = self.handle.connection().accept_bi() => self.accept_stream(stream),
                 datagram = self.handle.connection().read_datagram() => self.accept_datagram(datagram).await,

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use fulmar_client::{Event, HistoryPolicy, OutgoingMessage};
+use fulmar_client::{ClientError, ErrorCode, Event, HistoryPolicy, OutgoingMessage};
 use fulmar_interop_tests::simulation::Ground;
 use fulmar_protocol::Seq;
+use fulmar_server::StoreTrouble;
+use tokio::task::JoinSet;
 
 use super::{App, cluster, counted, user};
 use crate::pass;
@@ -122,4 +124,32 @@ pub(super) async fn a_member_who_flaps_does_not_slow_a_conversation(ground: Grou
         slowest = slowest.max(bob.last_entry_at().checked_sub(sent).unwrap());
     }
     assert!(slowest < ground.time_max(Duration::from_millis(110)), "{slowest:?}");
+}
+
+/// While a store is away, requests, sends and Confirms are answered with that before the node loses its lease, and no
+/// client takes the path for dead.
+pub(super) async fn while_the_store_is_away_requests_say_so(ground: Ground) {
+    let world = cluster(&ground, 2).await;
+    let apps: Vec<_> =
+        (0..6).map(|number| App::start(&world, &format!("user-{number}"), number, number % 2)).collect();
+    pass(Duration::from_secs(5)).await;
+    for app in &apps {
+        app.send("user-0", "hello").await;
+    }
+    pass(Duration::from_secs(2)).await;
+    let trouble = StoreTrouble { unreachable: true, ..StoreTrouble::default() };
+    (0..2).for_each(|node| world.set_store_trouble(node, trouble));
+    for app in &apps {
+        app.send("user-0", "hello").await;
+    }
+    let asking: JoinSet<_> = apps.iter().map(App::client).map(async |client| client.inbox().await).collect();
+    for answer in asking.join_all().await {
+        let error = answer.unwrap_err();
+        let is_clear = matches!(&error, ClientError::Refused { code: ErrorCode::StoreUnavailable, .. });
+        assert!(is_clear, "{error}");
+    }
+    pass(Duration::from_secs(20)).await;
+    (0..2).for_each(|node| world.set_store_trouble(node, StoreTrouble::default()));
+    pass(Duration::from_secs(30)).await;
+    assert_eq!(apps[0].seqs().len(), 12, "{:?}", apps[0].seqs());
 }

@@ -53,6 +53,7 @@ cases! {
     delivery::devices_on_different_nodes_see_the_same_marks_and_unread_counts,
     delivery::nobody_falls_between_connecting_and_an_append,
     delivery::when_a_node_dies_its_clients_go_elsewhere_and_miss_nothing,
+    delivery::while_the_store_is_away_requests_say_so,
     large::a_group_of_a_thousand_hears_of_a_message_on_every_node,
     leases::a_node_goes_on_while_the_queue_of_one_that_it_cannot_reach_is_full,
     leases::a_node_that_stands_still_past_its_lease_serves_nobody_until_it_has_a_new_one,

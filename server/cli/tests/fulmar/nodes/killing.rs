@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use fulmar_client::{ClientError, ErrorCode, Retry};
+use fulmar_client::{ClientError, Retry};
 
 use super::foundationdb::{FdbServer, Place};
 use super::people::People;
@@ -86,8 +86,8 @@ fn while_foundationdb_is_dead_requests_fail_with_codes_to_retry_and_afterwards_a
     println!("{sent} messages");
 }
 
-/// Each device asks once: none hangs, none is told that asking again is of no use, and those whose session lasts until
-/// then are told that it is the store.
+/// Each device asks once: none hangs, none is told that asking again is of no use, and it is said that it is the store,
+/// for the request or, where a lane failed, for the connection.
 #[expect(clippy::print_stdout, reason = "what was told")]
 fn assert_requests_fail(people: &People) {
     let mut asking = tokio::task::JoinSet::new();
@@ -97,14 +97,10 @@ fn assert_requests_fail(people: &People) {
     }
     let outcomes = people.runtime.block_on(asking.join_all());
     let mut told = BTreeMap::<String, usize>::new();
-    let mut unavailable = 0;
     for outcome in outcomes {
         let failure = outcome.expect("an answer in time").expect_err("nothing can be read");
         match &failure {
-            ClientError::Refused { code, .. } => {
-                assert_ne!(code.retry(), Retry::Never, "{code}");
-                unavailable += usize::from(*code == ErrorCode::StoreUnavailable);
-            }
+            ClientError::Refused { code, .. } => assert_ne!(code.retry(), Retry::Never, "{code}"),
             // The session ended under it: a node that cannot renew its lease sends its clients away.
             ClientError::ConnectionLost { .. } | ClientError::Timeout { .. } => {}
             other => panic!("without its store a server answered {other:?}"),
@@ -112,5 +108,8 @@ fn assert_requests_fail(people: &People) {
         *told.entry(failure.to_string()).or_default() += 1;
     }
     println!("{told:?}");
-    assert!(2 * unavailable > people.devices.len(), "most sessions live on until a request fails");
+    assert!(
+        told.keys().any(|failure| failure.contains("store_unavailable")),
+        "nobody is told that it is the store"
+    );
 }
