@@ -159,13 +159,14 @@ impl Store {
     /// A state with all that this handle's [`Store::run`] has answered so far. It may lack what others have written
     /// since, and so need not ask them.
     pub fn snapshot_of_commits(&self) -> Snapshot {
-        let snapshot = match &self.back_end {
+        let snapshot: Option<Snapshot> = match &self.back_end {
             #[cfg(feature = "foundationdb")]
-            BackEnd::FoundationDb(store) => Snapshot::foundationdb(store.snapshot_of_commits()),
+            BackEnd::FoundationDb(store) => Some(Snapshot::foundationdb(store.snapshot_of_commits())),
             #[cfg(feature = "simulation")]
-            BackEnd::Shared(store) => Snapshot::shared(store.snapshot_of_commits()),
-            _ => return self.snapshot(),
+            BackEnd::Shared(store) => Some(Snapshot::shared(store.snapshot_of_commits())),
+            _ => None,
         };
+        let Some(snapshot) = snapshot else { return self.snapshot() };
         #[cfg(feature = "fault-injection")]
         let snapshot = snapshot.counted(self.tally.clone());
         snapshot
