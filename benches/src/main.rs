@@ -9,8 +9,10 @@ mod error;
 mod floors;
 mod idle;
 mod latency;
+mod place;
 mod report;
 mod server_process;
+mod system;
 mod throughput;
 mod world;
 
