@@ -31,10 +31,9 @@ pub(crate) fn commit() -> String {
     let mut git = Command::new("git");
     git.args(["-C", env!("CARGO_MANIFEST_DIR"), "describe", "--always", "--dirty", "--abbrev=12"]);
     let output = git.output().ok().filter(|output| output.status.success());
-    output.and_then(|output| String::from_utf8(output.stdout).ok()).map_or_else(
-        || "unknown".to_owned(),
-        |commit| commit.trim().to_owned(),
-    )
+    output
+        .and_then(|output| String::from_utf8(output.stdout).ok())
+        .map_or_else(|| "unknown".to_owned(), |commit| commit.trim().to_owned())
 }
 
 /// Memory that a program may still take, in bytes.

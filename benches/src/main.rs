@@ -51,10 +51,8 @@ enum Command {
     #[command(after_help = "Example:\n  fulmar-bench latency --messages 2000 --rate 400")]
     Latency(latency::Options),
     /// Many senders in many conversations, as fast as they may, beside a raw relay and the store alone.
-    #[command(
-        after_help = "Examples:\n  fulmar-bench throughput --senders 64 --conversations 1000\n  \
-                            fulmar-bench throughput --senders 1 --conversations 1 --window 64"
-    )]
+    #[command(after_help = "Examples:\n  fulmar-bench throughput --senders 64 --conversations 1000\n  \
+                            fulmar-bench throughput --senders 1 --conversations 1 --window 64")]
     Throughput(throughput::Options),
     /// One sends to a group, beside a raw broadcast.
     #[command(after_help = "Example:\n  fulmar-bench fanout --members 10,100,1000,10000 --online 1000")]
@@ -95,7 +93,8 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     permit_open_files();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let result = runtime.map_err(BenchError::from).and_then(|runtime| runtime.block_on(until_told(arguments)));
+    let result =
+        runtime.map_err(BenchError::from).and_then(|runtime| runtime.block_on(until_told(arguments)));
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

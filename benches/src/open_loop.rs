@@ -97,7 +97,8 @@ struct Record {
 impl Record {
     fn arrival(&mut self, arrival: &Arrival) {
         let start = self.start.into_std();
-        let Some((due, came)) = number_of(&arrival.body).and_then(|number| self.messages.get_mut(number)) else {
+        let Some((due, came)) = number_of(&arrival.body).and_then(|number| self.messages.get_mut(number))
+        else {
             return;
         };
         if !std::mem::replace(came, true) {
@@ -266,7 +267,8 @@ async fn stop_for(processes: &[u32], moment: Instant, stall: Duration) -> Result
     sleep_until(moment).await;
     let tell = |signal: Signal| {
         for process in processes {
-            let process = i32::try_from(*process).ok().and_then(Pid::from_raw).ok_or(BenchError::ServerGone)?;
+            let process =
+                i32::try_from(*process).ok().and_then(Pid::from_raw).ok_or(BenchError::ServerGone)?;
             kill_process(process, signal).map_err(std::io::Error::from)?;
         }
         Ok::<_, BenchError>(())

@@ -129,7 +129,9 @@ fn table(out: &mut impl Write, outcome: &Outcome) -> Result<(), BenchError> {
     for peer in &outcome.peers {
         match &peer.failure {
             Some(failure) => writeln!(out, "\n{}: left out: {failure}", peer.name)?,
-            None => section(out, &format!("{} {} ({})", peer.name, peer.version, peer.release_year), &peer.runs)?,
+            None => {
+                section(out, &format!("{} {} ({})", peer.name, peer.version, peer.release_year), &peer.runs)?
+            }
         }
     }
     if outcome.peers.iter().any(|peer| peer.failure.is_none()) {

@@ -7,7 +7,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use futures_util::future::BoxFuture;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 use serde_json::Value;
 
 use crate::{
@@ -153,22 +153,17 @@ pub(crate) async fn run(workload: &dyn Workload, common: &Common) -> Result<Outc
 
 /// The peers that were asked for.
 fn chosen(asked: &Peers, workload: &dyn Workload) -> Result<Vec<Box<dyn System>>, BenchError> {
-    let all = peers::all();
     if !workload.takes_peers() && *asked != Peers::None {
         report::warn(&format!("{}: only Fulmar does this, peers are left out", workload.name()));
         return Ok(Vec::new());
     }
     match asked {
         Peers::None => Ok(Vec::new()),
-        Peers::All => Ok(all),
-        Peers::Named(names) => {
-            let known: Vec<_> = all.iter().map(|peer| peer.name()).collect();
-            if let Some(unknown) = names.iter().find(|name| !known.contains(&name.as_str())) {
-                let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-                return Err(BenchError::Wrong(format!("there is no peer {unknown:?}; known are: {known}")));
-            }
-            Ok(all.into_iter().filter(|peer| names.iter().any(|name| name == peer.name())).collect())
-        }
+        Peers::All => match peers::all() {
+            all if all.is_empty() => Err(BenchError::wrong("this build has no peers: run with --peers none")),
+            all => Ok(all),
+        },
+        Peers::Named(names) => names.iter().map(|name| peers::named(name)).collect(),
     }
 }
 
@@ -181,7 +176,7 @@ struct Progress {
 impl Progress {
     fn new(workload: &dyn Workload, runs: u32, peers: usize) -> Self {
         let turns = u64::try_from(1 + workload.floors().len() + peers).unwrap_or(u64::MAX);
-        let bar = ProgressBar::new(turns * u64::from(runs));
+        let bar = ProgressBar::new(turns * u64::from(runs)).with_finish(ProgressFinish::AndClear);
         if let Ok(style) = ProgressStyle::with_template("{prefix} {bar:40} {pos}/{len} {msg} {elapsed}") {
             bar.set_style(style);
         }

@@ -153,3 +153,23 @@ fn say(line: &str) -> Result<(), BenchError> {
     println!("{}", line.replace('\n', " "));
     Ok(std::io::stdout().flush()?)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, UdpSocket};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_port_in_use_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let credentials = Credentials::create(folder.path(), Ipv4Addr::LOCALHOST.into()).unwrap();
+        let taken = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let listen = taken.local_addr().unwrap();
+        for kind in [Kind::Fulmar, Kind::Relay, Kind::Raw] {
+            let options = Options { kind, listen, folder: folder.path().to_owned() };
+            let error = start(&options, &credentials).await.err().unwrap().to_string();
+            assert!(error.contains(&format!("cannot listen on {listen}")), "{kind:?}: {error}");
+        }
+    }
+}

@@ -12,9 +12,7 @@ use quinn::{
     ClientConfig, Connecting, Endpoint, EndpointConfig, ServerConfig, TokioRuntime,
     crypto::rustls::{QuicClientConfig, QuicServerConfig},
 };
-use rustls::{
-    RootCertStore, client::Resumption, server::ServerSessionMemoryCache, version::TLS13,
-};
+use rustls::{RootCertStore, client::Resumption, server::ServerSessionMemoryCache, version::TLS13};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 
 use crate::{credentials::Credentials, error::BenchError, place::SERVER_NAME};
@@ -49,7 +47,8 @@ pub(crate) fn server(listen: SocketAddr, credentials: &Credentials) -> Result<En
     let tls = QuicServerConfig::try_from(tls).map_err(BenchError::quic)?;
     let mut config = ServerConfig::with_crypto(Arc::new(tls));
     config.transport_config(Arc::new(fulmar_server::quic_transport()));
-    let socket = bind(listen).map_err(|error| BenchError::Wrong(format!("cannot listen on {listen}: {error}")))?;
+    let socket =
+        bind(listen).map_err(|error| BenchError::Wrong(format!("cannot listen on {listen}: {error}")))?;
     Ok(Endpoint::new(EndpointConfig::default(), Some(config), socket, Arc::new(TokioRuntime))?)
 }
 

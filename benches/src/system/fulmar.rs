@@ -9,7 +9,8 @@ use std::{
 
 use bytes::Bytes;
 use fulmar_client::{
-    Client, Content, Conversation, ConversationId, Event, Events, HistoryPolicy, OutgoingMessage, State, UserId,
+    Client, Content, Conversation, ConversationId, Event, Events, HistoryPolicy, OutgoingMessage, State,
+    UserId,
 };
 use fulmar_server::{Clock, Config, Development, Rng, Server, ServerOptions};
 use futures_util::{FutureExt, future::BoxFuture};
@@ -18,8 +19,8 @@ use quinn::ClientConfig;
 use tokio::sync::mpsc;
 
 use super::{
-    ARRIVALS_MAX, Acknowledgement, Arrival, ConversationHandle, Heard, Held, Promises, Running, Sender, Session,
-    System, Task, wire::WireSession,
+    ARRIVALS_MAX, Acknowledgement, Arrival, ConversationHandle, Heard, Held, Promises, Running, Sender,
+    Session, System, Task, wire::WireSession,
 };
 use crate::{
     credentials::Credentials,
@@ -297,9 +298,7 @@ impl FulmarSender {
             return Ok(conversation.clone());
         }
         let conversation = match to.members.as_slice() {
-            [one, other] => {
-                self.client.direct(&user_id(if *one == self.user { *other } else { *one })?)?
-            }
+            [one, other] => self.client.direct(&user_id(if *one == self.user { *other } else { *one })?)?,
             _ => self.client.conversation(to.name.parse().map_err(BenchError::wrong)?),
         };
         self.open.lock().insert(to.number, conversation.clone());

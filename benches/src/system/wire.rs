@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::BytesMut;
 use fulmar_protocol::{
-    BatchNumber, Confirm, ConversationId, CursorUpdate, DeviceId, Extensions, Frame, FrameDecoder, Hello, Seq,
-    SoftwareName, Token,
+    BatchNumber, Confirm, Content, ConversationId, CursorUpdate, DeviceId, Extensions, Frame, FrameDecoder,
+    Hello, Seq, SoftwareName, Token,
 };
 use parking_lot::Mutex;
 use quinn::{Connection, RecvStream, SendStream};
@@ -29,7 +29,11 @@ pub(crate) struct WireSession {
 
 impl WireSession {
     /// Says Hello and waits for Welcome.
-    pub(crate) async fn begin(connection: Connection, user: usize, token: String) -> Result<Self, BenchError> {
+    pub(crate) async fn begin(
+        connection: Connection,
+        user: usize,
+        token: String,
+    ) -> Result<Self, BenchError> {
         let (mut send, mut receive) = connection.open_bi().await.map_err(BenchError::quic)?;
         let mut buffer = BytesMut::new();
         Frame::Hello(Hello {
@@ -82,7 +86,11 @@ async fn accept_lanes(connection: Connection, heard: Heard, confirming: Arc<Conf
     }
 }
 
-async fn read_lane(mut lane: RecvStream, heard: Heard, confirming: Arc<Confirming>) -> Result<(), BenchError> {
+async fn read_lane(
+    mut lane: RecvStream,
+    heard: Heard,
+    confirming: Arc<Confirming>,
+) -> Result<(), BenchError> {
     let mut decoder = FrameDecoder::new();
     let mut conversation = None;
     while let Some(frame) = next(&mut decoder, &mut lane).await? {
@@ -92,7 +100,8 @@ async fn read_lane(mut lane: RecvStream, heard: Heard, confirming: Arc<Confirmin
                 continue;
             }
             Frame::Entry(entry) => {
-                if entry.seq != Seq::FIRST {
+                // A group's beginning and its new members are entries, too.
+                if matches!(Content::decode(&entry.content), Ok(Content::Message(_))) {
                     heard.one();
                 }
                 entry.seq
@@ -115,11 +124,8 @@ async fn confirm(mut control: SendStream, confirming: Arc<Confirming>) {
         tokio::time::sleep(CONFIRM_DELAY).await;
         let cursors = std::mem::take(&mut *confirming.cursors.lock());
         let cursors = cursors.into_iter();
-        let cursors = cursors.map(|(conversation_id, seq)| CursorUpdate {
-            conversation_id,
-            seq,
-            skipped: Vec::new(),
-        });
+        let cursors =
+            cursors.map(|(conversation_id, seq)| CursorUpdate { conversation_id, seq, skipped: Vec::new() });
         let mut buffer = BytesMut::new();
         Frame::Confirm(Confirm { batch, cursors: cursors.collect(), reads: Vec::new() }).encode(&mut buffer);
         if control.write_all(&buffer).await.is_err() {

@@ -14,11 +14,7 @@ use super::{ARRIVES_WITHIN, Window};
 use crate::{
     error::BenchError,
     figures::{Figures, as_f64},
-    floors::{
-        raw_client::Raw,
-        raw_server::Push,
-        store,
-    },
+    floors::{raw_client::Raw, raw_server::Push, store},
     place::Place,
     rounds::{Floors, Measured, Workload, watched},
     system::{Running, System},
@@ -176,7 +172,8 @@ impl Workload for Options {
 
     fn add_ratios(&self, figures: &mut Figures, floors: &Floors) {
         for (ratio, floor) in [("ratio_push", "push"), ("ratio_store", "store_reads")] {
-            let floor = floors.get(floor).and_then(|floor| figures.ratio("messages_per_s", floor, "messages_per_s"));
+            let floor =
+                floors.get(floor).and_then(|floor| figures.ratio("messages_per_s", floor, "messages_per_s"));
             figures.set_some(ratio, floor);
         }
     }

@@ -74,7 +74,9 @@ impl Options {
 
     fn figures(full: Rate, resumed: Rate) -> Result<Figures, BenchError> {
         if resumed.early == 0 {
-            return Err(BenchError::wrong("no early data was accepted: there are no resumed sessions to count"));
+            return Err(BenchError::wrong(
+                "no early data was accepted: there are no resumed sessions to count",
+            ));
         }
         let mut figures = Figures::default();
         figures.set("full_per_s", full.per_s);

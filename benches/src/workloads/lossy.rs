@@ -51,7 +51,6 @@ fn rate(text: &str) -> Result<f64, String> {
 }
 
 impl Options {
-
     fn schedule(&self, seed: u64) -> Schedule {
         Schedule {
             per_second: self.rate,

@@ -111,7 +111,9 @@ async fn came_back(mut status: watch::Receiver<Status>) -> Result<Instant, Bench
     status.wait_for(|status| !status.is_online()).await.map_err(BenchError::wrong)?;
     let status = status.wait_for(|status| status.is_online() || status.is_ended());
     match &*status.await.map_err(BenchError::wrong)? {
-        Status::Ended { reason, .. } => Err(BenchError::Wrong(format!("a client did not come back: {reason}"))),
+        Status::Ended { reason, .. } => {
+            Err(BenchError::Wrong(format!("a client did not come back: {reason}")))
+        }
         _ => Ok(Instant::now()),
     }
 }

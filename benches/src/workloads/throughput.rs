@@ -15,9 +15,12 @@ use bytes::Bytes;
 use clap::Args;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
-use tokio::{task::JoinSet, time::Instant};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, timeout},
+};
 
-use super::Window;
+use super::{ARRIVES_WITHIN, Window};
 use crate::{
     error::BenchError,
     figures::{Figures, as_f64},
@@ -86,7 +89,8 @@ impl Options {
 
     async fn load(&self, running: &dyn Running) -> Result<Figures, BenchError> {
         let users = self.users();
-        let pairs = (1..users).flat_map(|distance| (0..users).map(move |from| (from, (from + distance) % users)));
+        let pairs =
+            (1..users).flat_map(|distance| (0..users).map(move |from| (from, (from + distance) % users)));
         let mut conversations = Vec::new();
         for (from, to) in pairs.take(self.conversations) {
             conversations.push((from, running.conversation(&[from, to]).await?));
@@ -108,7 +112,13 @@ impl Options {
         let body = Bytes::from(vec![b'x'; self.body_bytes()]);
         for (from, conversation) in conversations {
             let sender = senders.get(from).ok_or(BenchError::ServerGone)?;
-            sending.spawn(send(Arc::clone(sender), conversation, body.clone(), self.window(), Arc::clone(&counts)));
+            sending.spawn(send(
+                Arc::clone(sender),
+                conversation,
+                body.clone(),
+                self.window(),
+                Arc::clone(&counts),
+            ));
         }
         let measuring = self.measure(running, &counts, &heard);
         let failing = async {
@@ -122,10 +132,14 @@ impl Options {
             failed = failing => failed?,
         };
         counts.stop.store(true, Ordering::Relaxed);
-        while let Some(ended) = sending.join_next().await {
-            ended??;
-        }
-        Ok(figures)
+        let ending = async {
+            while let Some(ended) = sending.join_next().await {
+                ended??;
+            }
+            Ok(figures)
+        };
+        let late = |_| BenchError::wrong("what was sent last was never answered");
+        timeout(ARRIVES_WITHIN, ending).await.map_err(late)?
     }
 
     async fn measure(
@@ -217,7 +231,8 @@ impl Workload for Options {
 
     fn add_ratios(&self, figures: &mut Figures, floors: &Floors) {
         for (ratio, floor) in [("ratio_relay", "relay"), ("ratio_store", "store")] {
-            let floor = floors.get(floor).and_then(|floor| figures.ratio("messages_per_s", floor, "messages_per_s"));
+            let floor =
+                floors.get(floor).and_then(|floor| figures.ratio("messages_per_s", floor, "messages_per_s"));
             figures.set_some(ratio, floor);
         }
     }
