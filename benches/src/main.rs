@@ -11,6 +11,7 @@ mod error;
 mod figures;
 mod floors;
 mod machine;
+mod network;
 mod open_loop;
 mod place;
 mod report;
@@ -20,13 +21,14 @@ mod system;
 mod usage;
 mod workloads;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, sync::Arc};
 
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 
 use arguments::Common;
 use error::BenchError;
+use network::Network;
 use rounds::Workload;
 use workloads::{catchup, connect, connections, fanout, latency, lossy, mixed, roam, storm, throughput};
 
@@ -89,12 +91,24 @@ enum Command {
     Serve(server_process::Options),
 }
 
+impl Arguments {
+    /// Where everything is to be.
+    fn network(&self) -> Result<Network, BenchError> {
+        match &self.command {
+            Command::Lossy(options) => Network::open(options.profile(), self.common.seed),
+            Command::Roam(options) => Network::open(options.profile(), self.common.seed),
+            _ => Ok(Network::loopback()),
+        }
+    }
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     permit_open_files();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let result =
-        runtime.map_err(BenchError::from).and_then(|runtime| runtime.block_on(until_told(arguments)));
+    let result = arguments.network().and_then(|network| {
+        let (runtime, network) = (network.runtime()?, Arc::new(network));
+        runtime.block_on(until_told(arguments, network))
+    });
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -105,17 +119,17 @@ fn main() -> ExitCode {
 }
 
 /// Ends early when it is told to: then everything that was begun is dropped, which ends servers and removes folders.
-async fn until_told(arguments: Arguments) -> Result<(), BenchError> {
+async fn until_told(arguments: Arguments, network: Arc<Network>) -> Result<(), BenchError> {
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     tokio::select! {
         biased;
         _ = interrupt.recv() => Err(BenchError::Interrupted),
         _ = terminate.recv() => Err(BenchError::Interrupted),
-        result = Box::pin(run(arguments)) => result,
+        result = Box::pin(run(arguments, network)) => result,
     }
 }
 
-async fn run(arguments: Arguments) -> Result<(), BenchError> {
+async fn run(arguments: Arguments, network: Arc<Network>) -> Result<(), BenchError> {
     let common = &arguments.common;
     match arguments.command {
         Command::Latency(options) => steps(&[options], common).await,
@@ -131,8 +145,8 @@ async fn run(arguments: Arguments) -> Result<(), BenchError> {
             options.check()?;
             steps(&[options], common).await
         }
-        Command::Lossy(options) => steps(&[options], common).await,
-        Command::Roam(options) => steps(&[options], common).await,
+        Command::Lossy(options) => steps(&[options.on(network)], common).await,
+        Command::Roam(options) => steps(&[options.on(network)], common).await,
         Command::Mixed(options) => steps(&[options], common).await,
         Command::Cluster(options) => report::show_alone(&Box::pin(cluster::run(options)).await?, common),
         Command::Serve(options) => Box::pin(server_process::serve(options)).await,

@@ -10,10 +10,10 @@ use clap::Args;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
-use super::place_for;
 use crate::{
     error::BenchError,
     figures::Figures,
+    network::Network,
     open_loop::{self, Schedule},
     rounds::{Floors, Measured, Workload, watched},
     system::{Running, Sender, System, relay::Relay},
@@ -51,6 +51,16 @@ fn rate(text: &str) -> Result<f64, String> {
 }
 
 impl Options {
+    /// The network to open before anything else.
+    pub(crate) fn profile(&self) -> &str {
+        &self.profile
+    }
+
+    /// What is done, once the network is there.
+    pub(crate) fn on(self, network: Arc<Network>) -> Load {
+        Load { options: self, network }
+    }
+
     fn schedule(&self, seed: u64) -> Schedule {
         Schedule {
             per_second: self.rate,
@@ -62,6 +72,26 @@ impl Options {
         }
     }
 
+    pub(super) fn described(&self) -> Value {
+        json!({
+            "profile": self.profile,
+            "conversations": self.conversations,
+            "rate_per_s": self.rate,
+            "seconds": self.seconds,
+            "bytes": self.bytes,
+            "stall_ms": self.stall,
+        })
+    }
+}
+
+/// The load, and where it is.
+#[derive(Clone)]
+pub(crate) struct Load {
+    options: Options,
+    network: Arc<Network>,
+}
+
+impl Load {
     /// User 0 receives from each of the others. `meanwhile` is given everybody, and goes on until all has come.
     async fn receive<F>(
         &self,
@@ -73,7 +103,7 @@ impl Options {
         F: Future<Output = ()>,
     {
         let mut conversations = Vec::new();
-        for user in 1..=usize::try_from(self.conversations).unwrap_or(usize::MAX) {
+        for user in 1..=usize::try_from(self.options.conversations).unwrap_or(usize::MAX) {
             conversations.push((user, running.conversation(&[user, 0]).await?));
         }
         let receiver = running.connect(0).await?;
@@ -84,7 +114,7 @@ impl Options {
             everybody.push(Arc::clone(&sender));
             flows.push((sender, conversation));
         }
-        let load = open_loop::run(running, flows, vec![receiver.arrivals], self.schedule(seed));
+        let load = open_loop::run(running, flows, vec![receiver.arrivals], self.options.schedule(seed));
         let meanwhile = meanwhile(everybody);
         let (_, figures) = tokio::select! {
             figures = load => figures?,
@@ -103,21 +133,18 @@ impl Options {
     where
         F: Future<Output = ()>,
     {
-        let place = place_for(&self.profile)?;
+        let place = self.network.place()?;
         let running = system.start(&place).await?;
         let figures = watched(running.processes(), self.receive(&*running, seed, meanwhile)).await?;
         Ok(Measured::of(&*running, figures))
     }
 
-    pub(super) fn described(&self) -> Value {
-        json!({
-            "profile": self.profile,
-            "conversations": self.conversations,
-            "rate_per_s": self.rate,
-            "seconds": self.seconds,
-            "bytes": self.bytes,
-            "stall_ms": self.stall,
-        })
+    pub(super) fn options(&self) -> &Options {
+        &self.options
+    }
+
+    pub(super) fn network(&self) -> &Network {
+        &self.network
     }
 }
 
@@ -135,13 +162,13 @@ async fn nothing(_everybody: Vec<Arc<dyn Sender>>) {
     std::future::pending().await
 }
 
-impl Workload for Options {
+impl Workload for Load {
     fn name(&self) -> &'static str {
         "lossy"
     }
 
     fn arguments(&self) -> Value {
-        self.described()
+        self.options.described()
     }
 
     fn run<'a>(&'a self, system: &'a dyn System, seed: u64) -> BoxFuture<'a, Result<Measured, BenchError>> {
@@ -153,7 +180,8 @@ impl Workload for Options {
     }
 
     fn floor<'a>(&'a self, _name: &'static str, seed: u64) -> BoxFuture<'a, Result<Figures, BenchError>> {
-        let without_stall = Self { stall: None, ..self.clone() };
+        let mut without_stall = self.clone();
+        without_stall.options.stall = None;
         Box::pin(async move { Ok(without_stall.run_with(&Relay, seed, nothing).await?.into_figures()) })
     }
 

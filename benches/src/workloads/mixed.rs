@@ -102,7 +102,7 @@ impl Options {
     }
 
     async fn evening(&self, server: &FulmarServer, seed: u64) -> Result<Figures, BenchError> {
-        let quiet_first = seed % 2 == 0;
+        let quiet_first = seed.is_multiple_of(2);
         let one = self.half(server, seed, !quiet_first).await?;
         let other = self.half(server, seed, quiet_first).await?;
         let (mut figures, quiet) = if quiet_first { (other, one) } else { (one, other) };

@@ -20,22 +20,11 @@ use tokio::time::Instant;
 
 use crate::{
     error::BenchError,
-    place::Place,
     system::{Acknowledgement, Heard},
 };
 
 /// How long what was sent may take to arrive everywhere.
 const ARRIVES_WITHIN: Duration = Duration::from_secs(120);
-
-/// Where the server of a run behind an emulated link is; `none` is loopback without a link.
-fn place_for(profile: &str) -> Result<Place, BenchError> {
-    match profile {
-        "none" => Place::loopback(),
-        other => Err(BenchError::Wrong(format!(
-            "--profile {other}: this build has no emulated link; run with --profile none"
-        ))),
-    }
-}
 
 /// Waits until so many arrivals were counted, looking every millisecond.
 async fn heard_all(heard: &Heard, wanted: u64) -> Result<(), BenchError> {

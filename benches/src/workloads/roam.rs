@@ -11,6 +11,7 @@ use super::lossy;
 use crate::{
     error::BenchError,
     figures::Figures,
+    network::Network,
     rounds::{Floors, Measured, Workload},
     system::{Sender, System, relay::Relay},
 };
@@ -25,11 +26,28 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// Behind a link the link itself gives out other addresses; without one a library that is told takes another
-    /// port.
-    async fn move_on(self, everybody: Vec<Arc<dyn Sender>>) {
+    /// The network to open before anything else.
+    pub(crate) fn profile(&self) -> &str {
+        self.load.profile()
+    }
+
+    /// What is done, once the network is there.
+    pub(crate) fn on(self, network: Arc<Network>) -> Load {
+        Load { load: self.load.on(network), every: Duration::from_secs(self.every) }
+    }
+}
+
+/// The load, and where it is.
+pub(crate) struct Load {
+    load: lossy::Load,
+    every: Duration,
+}
+
+impl Load {
+    async fn move_on(&self, everybody: Vec<Arc<dyn Sender>>) {
         loop {
-            tokio::time::sleep(Duration::from_secs(self.every)).await;
+            tokio::time::sleep(self.every).await;
+            self.load.network().change_address();
             for sender in &everybody {
                 sender.network_changed();
             }
@@ -37,19 +55,19 @@ impl Options {
     }
 
     async fn roam(&self, system: &dyn System, seed: u64) -> Result<Measured, BenchError> {
-        self.load.run_with(system, seed, |everybody| self.clone().move_on(everybody)).await
+        self.load.run_with(system, seed, |everybody| self.move_on(everybody)).await
     }
 }
 
-impl Workload for Options {
+impl Workload for Load {
     fn name(&self) -> &'static str {
         "roam"
     }
 
     fn arguments(&self) -> Value {
-        let mut arguments = self.load.described();
+        let mut arguments = self.load.options().described();
         if let Some(arguments) = arguments.as_object_mut() {
-            arguments.insert("every_s".to_owned(), self.every.into());
+            arguments.insert("every_s".to_owned(), self.every.as_secs().into());
         }
         arguments
     }
