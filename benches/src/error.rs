@@ -13,6 +13,8 @@ pub(crate) enum BenchError {
     Development(#[from] fulmar_server::DevelopmentError),
     #[error("the connection for a floor: {0}")]
     Quic(String),
+    #[error(transparent)]
+    Link(#[from] crate::link::LinkError),
     #[error("the server's process ended before its time")]
     ServerGone,
     #[error("{0}")]

@@ -9,6 +9,7 @@ mod error;
 mod floors;
 mod idle;
 mod latency;
+mod link;
 mod place;
 mod report;
 mod server_process;
@@ -79,6 +80,10 @@ enum Workload {
                       DIR/dev must hold the certificates and keys that all nodes use, as fulmar serve --dev makes them."
     )]
     Cluster(cluster::Options),
+    Link(link::LinkOptions),
+    /// The first process of a command behind a link.
+    #[command(hide = true)]
+    Inside(link::InsideOptions),
     /// The server's process, started by the workloads.
     #[command(hide = true)]
     Serve {
@@ -90,6 +95,12 @@ enum Workload {
 
 fn main() -> std::process::ExitCode {
     let arguments = Arguments::parse();
+    // These have threads, processes and exit codes of their own.
+    match &arguments.workload {
+        Workload::Link(options) => return link::run(options, arguments.json),
+        Workload::Inside(options) => return link::inside(options),
+        _ => {}
+    }
     let result = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -116,6 +127,7 @@ async fn run(arguments: Arguments) -> Result<(), BenchError> {
         }
         Workload::Idle { sessions } => report::print(&Box::pin(idle::run(sessions)).await?, json),
         Workload::Cluster(options) => report::print(&Box::pin(cluster::run(options)).await?, json),
+        Workload::Link(_) | Workload::Inside(_) => Ok(()),
         Workload::Serve { data } => Box::pin(server_process::serve(&data)).await,
     }
 }
