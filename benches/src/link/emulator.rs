@@ -2,8 +2,7 @@
 //! it to the other device then.
 //!
 //! One thread for both directions, so that a packet costs few wake-ups and a benchmark on two cores loses little of
-//! them. It waits in one system call for a packet, the next arrival, or the end. Its timers have no slack, and it goes
-//! before others, as its delays are what is measured.
+//! them. It waits in one system call for a packet, the next arrival, or the end.
 //!
 //! A packet is stamped when it is read: the time until then, and from its arrival until it is handed over, is what the
 //! emulator adds. `fulmar-bench link --verify` says how much.
@@ -12,7 +11,6 @@ use std::{
     cmp::{Ordering as Order, Reverse},
     collections::BinaryHeap,
     io::ErrorKind,
-    num::NonZeroU64,
     os::fd::{AsFd, OwnedFd},
     sync::{
         Arc, OnceLock,
@@ -30,6 +28,7 @@ use super::{
     nat::Nat,
     packet::Packet,
     stats::{Counters, DropReason},
+    urgent::become_urgent,
 };
 
 /// Packets on their way in one direction: about 100 MB of them. What is offered beyond is dropped and counted.
@@ -40,8 +39,6 @@ const BATCH_PACKETS_MAX: usize = 64;
 const PACKET_BYTES_MAX: usize = 2_048;
 /// Bytes that every packet has that the model does not count as payload.
 const MODEL_HEADER_BYTES: usize = model::HEADER_BYTES as usize;
-/// As a priority of Linux: the highest.
-const NICENESS: i32 = -20;
 
 /// What the emulator shares with whoever looks on.
 #[derive(Debug, Default)]
@@ -119,9 +116,7 @@ impl Ord for InFlight {
 impl Emulator {
     /// Works until it is told to stop.
     pub(super) fn run(mut self) {
-        // Without these it works as well, only less exactly.
-        let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
-        let _ = rustix::process::setpriority_process(None, NICENESS);
+        become_urgent();
         let mut buffer = vec![0; PACKET_BYTES_MAX];
         while !self.shared.stop.load(Ordering::Relaxed) {
             if let Err(error) = self.turn(&mut buffer) {

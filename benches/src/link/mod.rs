@@ -37,6 +37,7 @@ mod nat;
 mod packet;
 mod programs;
 mod stats;
+mod urgent;
 mod verify;
 
 use std::{
@@ -198,3 +199,6 @@ pub(crate) fn read_trace(path: &Path) -> Result<Trace, LinkError> {
     }
     Trace::parse(&text).map_err(|error| LinkError::Trace { path: path.to_owned(), error })
 }
+
+#[cfg(test)]
+mod tests;

@@ -41,7 +41,8 @@ fn transport_sum(packet: &[u8]) -> u16 {
 }
 
 fn with_checksum(mut packet: Vec<u8>, offset: usize) -> Vec<u8> {
-    let checksum = !transport_sum(&packet);
+    // Where UDP has zero, it writes all ones.
+    let checksum = Some(!transport_sum(&packet)).filter(|checksum| *checksum != 0).unwrap_or(0xffff);
     packet[20 + offset..22 + offset].copy_from_slice(&checksum.to_be_bytes());
     packet
 }

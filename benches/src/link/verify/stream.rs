@@ -6,14 +6,13 @@
 
 use std::{
     net::{Ipv4Addr, SocketAddr, UdpSocket},
-    num::NonZeroU64,
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     time::Duration,
 };
 
 use fulmar_network_model::HEADER_BYTES;
 
-use crate::link::{Link, LinkError, clock, emulator::Direction};
+use crate::link::{Link, LinkError, clock, emulator::Direction, urgent::become_urgent};
 
 /// A receiver looks so often whether it is to end.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -98,7 +97,7 @@ fn send(
     stream: Stream,
     count: &AtomicUsize,
 ) -> Result<Vec<Duration>, LinkError> {
-    exactly();
+    become_urgent();
     let mut payload = vec![0; stream.payload_bytes()];
     let mut times = Vec::with_capacity(stream.packets);
     let mut due = clock::now();
@@ -121,7 +120,7 @@ fn receive(
     packets: usize,
     is_over: &AtomicBool,
 ) -> Result<Vec<Option<Duration>>, LinkError> {
-    exactly();
+    become_urgent();
     let mut arrivals = vec![None; packets];
     let mut buffer = [0; PACKET_BYTES_MAX];
     while !is_over.load(Ordering::Relaxed) {
@@ -139,9 +138,4 @@ fn receive(
         }
     }
     Ok(arrivals)
-}
-
-/// Wakes the calling thread when it wants to be woken: without it, up to 50 us later.
-fn exactly() {
-    let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
 }
