@@ -36,7 +36,7 @@ const IN_FLIGHT_PACKETS_MAX: usize = 65_536;
 /// Packets read from one device before others get their turn.
 const BATCH_PACKETS_MAX: usize = 64;
 /// Larger than any packet: the devices' MTU is that of Ethernet at most.
-const PACKET_BYTES_MAX: usize = 2_048;
+pub(super) const PACKET_BYTES_MAX: usize = 2_048;
 /// Bytes that every packet has that the model does not count as payload.
 const MODEL_HEADER_BYTES: usize = model::HEADER_BYTES as usize;
 

@@ -144,8 +144,8 @@ fn tcp_carries_much_both_ways() {
     let stats = link.stats().unwrap();
     assert!(stats.up.dropped.loss > 0 && stats.down.dropped.loss > 0, "{stats:?}");
     assert_eq!((stats.up.dropped.kernel, stats.down.dropped.kernel), (0, 0));
-    // No packet was larger than a wire would carry: nothing comes in segments of 64 KiB.
-    assert!(stats.up.offered_bytes <= 1_500 * stats.up.offered_packets, "{stats:?}");
+    // The kernel cuts its segments before they come here: one that is larger than the MTU would not be read whole.
+    assert_eq!((stats.up.dropped.not_ipv4, stats.down.dropped.not_ipv4), (0, 0));
 }
 
 #[test]

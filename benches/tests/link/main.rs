@@ -1,12 +1,15 @@
 //! `fulmar-bench link` as people run it: what it says to bad input, that it passes on an exit code, and that nothing is
 //! left of it however it ends.
+#![allow(clippy::unwrap_used, missing_docs)]
 
 use std::{
     io::{BufRead, BufReader, Write},
     path::PathBuf,
     process::{Child, Command, Output, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
+
+use tokio::time::Instant;
 
 /// How long anything may take before a test fails.
 const WAIT: Duration = Duration::from_secs(20);

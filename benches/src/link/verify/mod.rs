@@ -96,6 +96,7 @@ fn measure(profile: Profile, options: &LinkOptions, bar: &ProgressBar) -> Result
         down: way(profile.down, twin_down, (&paced_down, paced_is_down), (&flood_down, flood_is_down)),
         emulator_us_per_packet: per_packet(&before, &between),
         emulator_us_per_packet_busy: per_packet(&between, &after),
+        late_us_mean: [after.up.late_us_mean, after.down.late_us_mean],
         kernel_drops: after.up.dropped.kernel + after.down.dropped.kernel,
     })
 }

@@ -25,6 +25,8 @@ pub(super) struct ProfileResult {
     pub(super) emulator_us_per_packet: f64,
     /// While there are more than the link carries.
     pub(super) emulator_us_per_packet_busy: f64,
+    /// How much later than by the model the emulator handed packets over, on average; up and down.
+    pub(super) late_us_mean: [f64; 2],
     /// Packets that the emulator did not read in time: none, or the measurement is void.
     pub(super) kernel_drops: u64,
 }
@@ -82,11 +84,12 @@ pub(super) fn print(results: &Results, json: bool) -> Result<(), BenchError> {
                 )?;
             }
         }
-        let ProfileResult { name, emulator_us_per_packet: paced, emulator_us_per_packet_busy: busy, .. } =
-            profile;
+        let ProfileResult { name, late_us_mean: [late_up, late_down], .. } = profile;
+        let (paced, busy) = (profile.emulator_us_per_packet, profile.emulator_us_per_packet_busy);
         writeln!(
             out,
-            "{name:<9} the emulator takes {paced:.1} us of processor for each packet, {busy:.1} us when busy"
+            "{name:<9} the emulator takes {paced:.1} us of processor for each packet, {busy:.1} us when busy; it is \
+             {late_up:.1} us late up, {late_down:.1} us down"
         )?;
         if profile.kernel_drops > 0 {
             writeln!(

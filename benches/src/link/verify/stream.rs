@@ -12,13 +12,16 @@ use std::{
 
 use fulmar_network_model::HEADER_BYTES;
 
-use crate::link::{Link, LinkError, clock, emulator::Direction, urgent::become_urgent};
+use crate::link::{
+    Link, LinkError, clock,
+    emulator::{Direction, PACKET_BYTES_MAX},
+    urgent::become_urgent,
+};
 
 /// A receiver looks so often whether it is to end.
 const PATIENCE: Duration = Duration::from_millis(100);
 /// Of the packets' contents: their number.
 const NUMBER_BYTES: usize = 8;
-const PACKET_BYTES_MAX: usize = 2_048;
 
 /// What is sent: packets of one size, one after each interval.
 #[derive(Clone, Copy, Debug)]
