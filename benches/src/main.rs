@@ -167,6 +167,9 @@ async fn run(arguments: Arguments, network: Arc<Network>) -> Result<(), BenchErr
 
 /// Does the steps of a workload, and shows them together.
 async fn steps<W: Workload>(steps: &[W], common: &Common) -> Result<(), BenchError> {
+    if let Some(warning) = machine::warning() {
+        report::warn(&warning);
+    }
     let mut outcomes = Vec::new();
     for step in steps {
         outcomes.push(Box::pin(rounds::run(step, common)).await?);
