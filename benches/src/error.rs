@@ -15,6 +15,8 @@ pub(crate) enum BenchError {
     Quic(String),
     #[error("the server's process ended before its time")]
     ServerGone,
+    #[error("{what} is not installed; install it with: {install}")]
+    NotInstalled { what: String, install: String },
     #[error("{0}")]
     Wrong(String),
 }

@@ -4,6 +4,8 @@
 //! A system's server runs in processes of its own, started by [`System::start`] at a [`Place`]. Its clients run in
 //! this process, on its own well-kept client library.
 
+pub(crate) mod peers;
+
 use std::time::Instant;
 
 use bytes::Bytes;
