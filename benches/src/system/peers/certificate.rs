@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, path::PathBuf, sync::Arc};
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType, date_time_ymd};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
 
@@ -23,17 +23,17 @@ impl Certificate {
     /// Makes one for [`SERVER_NAME`] and the address, in this folder.
     pub(super) fn make(folder: &std::path::Path, address: IpAddr) -> Result<Self, BenchError> {
         let wrong = |error: rcgen::Error| BenchError::Wrong(format!("cannot make a certificate: {error}"));
-        let mut authority_params = CertificateParams::new(Vec::new()).map_err(wrong)?;
+        let mut authority_params = params(Vec::new()).map_err(wrong)?;
         authority_params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         authority_params.distinguished_name.push(rcgen::DnType::CommonName, "fulmar-bench authority");
         let authority_key = KeyPair::generate().map_err(wrong)?;
         let authority = authority_params.self_signed(&authority_key).map_err(wrong)?;
-        let mut params = CertificateParams::new(vec![SERVER_NAME.to_owned()]).map_err(wrong)?;
-        params.subject_alt_names.push(SanType::IpAddress(address));
-        params.distinguished_name.push(rcgen::DnType::CommonName, SERVER_NAME);
+        let mut server_params = params(vec![SERVER_NAME.to_owned()]).map_err(wrong)?;
+        server_params.subject_alt_names.push(SanType::IpAddress(address));
+        server_params.distinguished_name.push(rcgen::DnType::CommonName, SERVER_NAME);
         let key = KeyPair::generate().map_err(wrong)?;
         let issuer = Issuer::new(authority_params, authority_key);
-        let certificate = params.signed_by(&key, &issuer).map_err(wrong)?;
+        let certificate = server_params.signed_by(&key, &issuer).map_err(wrong)?;
         let made = Self {
             authority_file: folder.join("authority.pem"),
             certificate_file: folder.join("certificate.pem"),
@@ -57,4 +57,11 @@ impl Certificate {
         let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
         Ok(builder.map_err(wrong)?.with_root_certificates(roots).with_no_client_auth())
     }
+}
+
+/// Good for years that every server's library can read: some know none after 2050.
+fn params(names: Vec<String>) -> Result<CertificateParams, rcgen::Error> {
+    let mut params = CertificateParams::new(names)?;
+    (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2049, 1, 1));
+    Ok(params)
 }

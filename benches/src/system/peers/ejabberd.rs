@@ -11,6 +11,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use rustls::ClientConfig;
+use tokio::time::{Instant, sleep};
 
 use self::administration::Administration;
 use super::{
@@ -65,7 +66,7 @@ impl System for Ejabberd {
                 .env("ERL_MAX_PORTS", "65536")
                 .env("ERL_MAX_ETS_TABLES", "20000");
             let server = at.start(command, START_MAX).await?;
-            let version = version(&server.log()).unwrap_or_else(|| "unknown".to_owned());
+            let version = started(&server).await?;
             let running: Box<dyn Running> = Box::new(Server {
                 server,
                 version,
@@ -91,6 +92,18 @@ fn libraries() -> Result<PathBuf, BenchError> {
                 .into(),
         )
     })
+}
+
+/// Waits until it says that it has started, and which version it is.
+async fn started(server: &ServerProcess) -> Result<String, BenchError> {
+    let deadline = Instant::now() + START_MAX;
+    loop {
+        match version(&server.log()) {
+            Some(version) => return Ok(version),
+            None if Instant::now() > deadline => return Err(server.failed("did not say that it has started")),
+            None => sleep(Duration::from_millis(50)).await,
+        }
+    }
 }
 
 /// It says so itself once it has started: `ejabberd 23.01 is started in the node …`.
@@ -151,7 +164,7 @@ modules:
   mod_muc_admin:
     subscribe_room_many_max_users: 1000
   mod_offline:
-    access_max_user_messages: unlimited
+    access_max_user_messages: offline
   mod_ping: {{}}
   mod_privacy: {{}}
   mod_private: {{}}
@@ -164,7 +177,8 @@ modules:
     search: false
   mod_version: {{}}
 shaper_rules:
-  unlimited: infinity
+  offline:
+    infinity: all
 "#,
         chain = at.certificate.both_file,
         authority = at.certificate.authority_file,

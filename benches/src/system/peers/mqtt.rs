@@ -18,7 +18,7 @@ use tokio::{
     sync::mpsc,
     time::{Instant, sleep, timeout},
 };
-use tokio_util::task::AbortOnDropHandle;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use super::connection::{Connector, Reconnecting};
 use crate::{
@@ -72,11 +72,15 @@ async fn open(
     let (client, events) = AsyncClient::builder(options).capacity(REQUESTS_MAX).build();
     let (arrived, arrivals) = mpsc::channel(ARRIVALS_MAX);
     let (ended, mut end) = mpsc::channel(1);
+    let closed = CancellationToken::new();
+    let closing = closed.clone().drop_guard();
     let running = tokio::spawn(async move {
+        let error = run(events, arrived).await;
+        drop(closing);
         // Nobody may be waiting any more.
-        let _ = ended.try_send(run(events, arrived).await);
+        let _ = ended.try_send(error);
     });
-    let sender = Mqtt { client, connector, _running: AbortOnDropHandle::new(running) };
+    let sender = Mqtt { client, connector, closed, _running: AbortOnDropHandle::new(running) };
     let subscribing = timeout(CONNECT_MAX, subscribe(&sender.client, conversations));
     tokio::select! {
         subscribed = subscribing => subscribed.map_err(|_| BenchError::Wrong("the broker did not answer".into()))??,
@@ -129,6 +133,8 @@ async fn run(mut events: EventLoop, arrived: mpsc::Sender<Arrival>) -> BenchErro
 struct Mqtt {
     client: AsyncClient,
     connector: Connector,
+    /// Cancelled when the library's loop has ended: what waits in its queue then is never answered.
+    closed: CancellationToken,
     _running: AbortOnDropHandle<()>,
 }
 
@@ -140,9 +146,14 @@ impl Sender for Mqtt {
     ) -> BoxFuture<'a, Result<Acknowledgement, BenchError>> {
         Box::pin(async move {
             let options = PublishOptions::new(QoS::AtLeastOnce);
-            let sent = self.client.publish_tracked(to.name.as_str(), body, options).await.map_err(wrong)?;
-            let accepted: Acknowledgement =
-                Box::pin(async move { sent.wait_completion_async().await.map_err(wrong) });
+            let sending = self.client.publish_tracked(to.name.as_str(), body, options);
+            let sent = self.closed.run_until_cancelled(sending).await;
+            let sent = sent.ok_or(BenchError::ServerGone)?.map_err(wrong)?;
+            let closed = self.closed.clone();
+            let accepted: Acknowledgement = Box::pin(async move {
+                let answered = closed.run_until_cancelled(sent.wait_completion_async()).await;
+                answered.ok_or(BenchError::ServerGone)?.map_err(wrong)
+            });
             Ok(accepted)
         })
     }

@@ -57,7 +57,7 @@ impl Preparation {
     ) -> Result<ServerProcess, BenchError> {
         let log = File::create(self.path().join(LOG))?;
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).current_dir(self.path());
-        let mut server = ServerProcess { child: command.spawn()?, at: self };
+        let mut server = ServerProcess { child: command.spawn()?, at: self, known: Vec::new() };
         let deadline = Instant::now() + start_max;
         loop {
             if let Some(status) = server.child.try_wait()? {
@@ -65,6 +65,7 @@ impl Preparation {
             }
             // Through a slow link a handshake takes a while.
             if let Ok(Ok(_)) = timeout(Duration::from_secs(5), TcpStream::connect(server.at.address)).await {
+                server.known = server.processes();
                 return Ok(server);
             }
             if Instant::now() > deadline {
@@ -80,6 +81,8 @@ pub(super) struct ServerProcess {
     // Before the folder, which it writes to.
     child: Child,
     pub(super) at: Preparation,
+    /// Its processes when it took its first connection: helpers are nobody's children once it is dead.
+    known: Vec<u32>,
 }
 
 impl ServerProcess {
@@ -116,13 +119,14 @@ impl ServerProcess {
 
 impl Drop for ServerProcess {
     fn drop(&mut self) {
-        let descendants = self.processes();
+        let mut all = self.processes();
+        all.append(&mut self.known);
         // It may have ended by itself.
         let _ = self.child.start_kill();
         let mut waited = Duration::ZERO;
         while waited < ENDING_MAX {
             let ended = matches!(self.child.try_wait(), Ok(Some(_)) | Err(_));
-            if ended && descendants.iter().all(|process| !is_alive(*process)) {
+            if ended && all.iter().all(|process| !is_alive(*process)) {
                 return;
             }
             std::thread::sleep(LOOK_AGAIN);
@@ -138,8 +142,8 @@ fn children(process: u32) -> Vec<u32> {
     lists.flat_map(|list| list.split_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<_>>()).collect()
 }
 
-fn is_alive(process: u32) -> bool {
-    // One that nobody has waited for yet has ended all the same.
+/// One that nobody has waited for yet has ended all the same.
+pub(super) fn is_alive(process: u32) -> bool {
     std::fs::read_to_string(format!("/proc/{process}/stat"))
         .is_ok_and(|stat| !stat.rsplit(')').next().unwrap_or_default().trim_start().starts_with('Z'))
 }
