@@ -14,7 +14,11 @@ impl Conversations {
         let mut all = self.0.lock();
         let number = all.len();
         all.push(ConversationHandle { number, name: name(number), members: members.to_vec() });
-        ConversationHandle { number, name: all.last().map(|last| last.name.clone()).unwrap_or_default(), members: members.to_vec() }
+        ConversationHandle {
+            number,
+            name: all.last().map(|last| last.name.clone()).unwrap_or_default(),
+            members: members.to_vec(),
+        }
     }
 
     /// The conversations that a user is in.

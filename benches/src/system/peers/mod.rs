@@ -30,8 +30,7 @@ use crate::error::BenchError;
 pub(crate) const NAMES: &[&str] = &["mosquitto", "nats", "nats-synced", "ejabberd"];
 
 /// Why a build without the feature has none.
-const NOT_COMPILED: &str =
-    "this fulmar-bench was built without its peers: cargo run --release -p fulmar-benches --features peers -- …";
+pub(crate) const NOT_COMPILED: &str = "this fulmar-bench was built without peers; build it with: cargo build --release -p fulmar-benches --features peers";
 
 /// All of them, installed or not; none in a build without the feature `peers`.
 pub(crate) fn all() -> Vec<Box<dyn System>> {

@@ -96,7 +96,9 @@ impl Running for Broker {
         &'a self,
         members: &'a [usize],
     ) -> BoxFuture<'a, Result<ConversationHandle, BenchError>> {
-        Box::pin(async move { Ok(self.conversations.add(members, |number| format!("conversation/{number}"))) })
+        Box::pin(
+            async move { Ok(self.conversations.add(members, |number| format!("conversation/{number}"))) },
+        )
     }
 
     fn connect(&self, user: usize) -> BoxFuture<'_, Result<Session, BenchError>> {

@@ -9,9 +9,8 @@ use std::{io, sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use rumqttc::{
-    AsyncClient, BrokerSessionResumePolicy, ConnectionError, Event, EventLoop, MqttOptions,
-    NetworkOptions, Packet, PublishOptions, QoS, SessionMode, SubscribeFilter, TlsConfiguration,
-    Transport,
+    AsyncClient, BrokerSessionResumePolicy, ConnectionError, Event, EventLoop, MqttOptions, NetworkOptions,
+    Packet, PublishOptions, QoS, SessionMode, SubscribeFilter, TlsConfiguration, Transport,
 };
 use rustls::ClientConfig;
 use tokio::{

@@ -56,7 +56,13 @@ impl Preparation {
         start_max: Duration,
     ) -> Result<ServerProcess, BenchError> {
         let log = File::create(self.path().join(LOG))?;
-        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).current_dir(self.path());
+        // In a process group of its own, so that Ctrl-C reaches it only through this process.
+        command
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .current_dir(self.path())
+            .process_group(0);
         let mut server = ServerProcess { child: command.spawn()?, at: self, known: Vec::new() };
         let deadline = Instant::now() + start_max;
         loop {
@@ -110,7 +116,11 @@ impl ServerProcess {
     pub(super) fn failed(&self, what: &str) -> BenchError {
         let log = self.log();
         let in_use = ["in use", "eaddrinuse"].iter().any(|sign| log.to_ascii_lowercase().contains(sign));
-        let hint = if in_use { format!(": port {} is in use; run it again", self.at.address.port()) } else { String::new() };
+        let hint = if in_use {
+            format!(": port {} is in use; run it again", self.at.address.port())
+        } else {
+            String::new()
+        };
         let last = log.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
         let program = self.at.path().file_name().map(|name| name.to_string_lossy().into_owned());
         BenchError::Wrong(format!("the server {} {what}{hint}: {last}", program.unwrap_or_default()))
@@ -139,7 +149,9 @@ fn children(process: u32) -> Vec<u32> {
     let Ok(threads) = std::fs::read_dir(format!("/proc/{process}/task")) else { return Vec::new() };
     let files = threads.flatten().map(|thread| thread.path().join("children"));
     let lists = files.filter_map(|file| std::fs::read_to_string(file).ok());
-    lists.flat_map(|list| list.split_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<_>>()).collect()
+    lists
+        .flat_map(|list| list.split_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<_>>())
+        .collect()
 }
 
 /// One that nobody has waited for yet has ended all the same.
@@ -150,7 +162,8 @@ pub(super) fn is_alive(process: u32) -> bool {
 
 /// A port that nobody uses. An address that is not this process's own is one that has no other users.
 pub(super) fn free_port(address: IpAddr) -> Result<SocketAddr, BenchError> {
-    let listener = TcpListener::bind((address, 0)).or_else(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))?;
+    let listener =
+        TcpListener::bind((address, 0)).or_else(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))?;
     Ok(SocketAddr::new(address, listener.local_addr()?.port()))
 }
 
@@ -171,6 +184,7 @@ pub(super) async fn version(command: &mut Command) -> Result<String, BenchError>
     let text = [output.stdout, output.stderr].concat();
     let text = String::from_utf8_lossy(&text);
     let words = text.split_whitespace().map(|word| word.trim_start_matches('v').trim_end_matches(','));
-    let is_version = |word: &&str| word.starts_with(|first: char| first.is_ascii_digit()) && word.contains('.');
+    let is_version =
+        |word: &&str| word.starts_with(|first: char| first.is_ascii_digit()) && word.contains('.');
     Ok(words.into_iter().find(is_version).unwrap_or("unknown").to_owned())
 }

@@ -32,8 +32,7 @@ impl Administration {
         let options = ["persistent", "allow_subscription", "mam"];
         let options: Vec<Value> =
             options.iter().map(|name| json!({ "name": name, "value": "true" })).collect();
-        let made =
-            json!({ "name": room, "service": ROOMS, "host": SERVER_NAME, "options": options });
+        let made = json!({ "name": room, "service": ROOMS, "host": SERVER_NAME, "options": options });
         self.call("create_room_with_opts", made).await?;
         for some in members.chunks(SUBSCRIBED_AT_ONCE) {
             let users: Vec<Value> = some

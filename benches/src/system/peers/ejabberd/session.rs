@@ -76,7 +76,8 @@ pub(super) async fn open(
     }
     let (arrived, arrivals) = mpsc::channel(ARRIVALS_MAX);
     let (commands, queue) = mpsc::channel(QUEUE_MAX);
-    let device = Device { stream, own: format!("/{}", name(user)), arrived, closed: closed.clone(), reconnecting };
+    let device =
+        Device { stream, own: format!("/{}", name(user)), arrived, closed: closed.clone(), reconnecting };
     let running = AbortOnDropHandle::new(tokio::spawn(device.run(queue)));
     let sender = Xmpp { commands, user, connector, closed, _running: running };
     Ok(Session { sender: Box::new(sender), arrivals })
