@@ -26,6 +26,8 @@ const TICKETS: usize = 2;
 /// Sessions that share a client's socket: enough to save sockets, few enough that a burst to all of them fits into
 /// its buffer.
 const SESSIONS_PER_ENDPOINT: usize = 16;
+/// The most that is read at once.
+pub(crate) const CHUNK_BYTES_MAX: usize = 64 * 1024;
 /// As Fulmar's client keeps its path open.
 const KEEP_ALIVE: Duration = Duration::from_secs(25);
 

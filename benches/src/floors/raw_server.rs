@@ -5,15 +5,13 @@ use std::net::SocketAddr;
 use bytes::{BufMut, Bytes, BytesMut};
 use quinn::{Connection, Endpoint, RecvStream, SendStream};
 
-use super::quic;
+use super::quic::{self, CHUNK_BYTES_MAX};
 use crate::{credentials::Credentials, error::BenchError};
 
 /// Whatever follows comes back.
 pub(super) const ECHO: u8 = b'e';
 /// What follows is a [`Push`].
 pub(super) const PUSH: u8 = b'p';
-/// The most that is read at once.
-const CHUNK_BYTES_MAX: usize = 64 * 1024;
 
 /// So many streams, each with so many messages of so many octets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

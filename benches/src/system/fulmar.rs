@@ -34,7 +34,7 @@ use crate::{
 };
 
 /// Users that are added to a group at once.
-const ADDED_AT_ONCE: usize = 100;
+pub(crate) const ADDED_AT_ONCE: usize = 100;
 /// Sessions that a measurement's server takes: more than fit into any machine that it runs on.
 const SESSIONS_MAX: usize = 1_000_000;
 /// Tickets that it remembers: as many as the raw servers do.

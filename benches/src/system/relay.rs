@@ -29,6 +29,10 @@ pub(crate) use server::serve;
 const MESSAGE_BYTES_MAX: usize = 256 * 1024;
 /// The most members of a conversation.
 const MEMBERS_MAX: u32 = 100_000;
+/// Messages that wait for one device, or in a conversation to be sent; then whoever brings more waits.
+const QUEUE_MESSAGES_MAX: usize = 1_024;
+/// Messages that are written at once.
+const BATCH_MESSAGES_MAX: usize = 64;
 /// Streams of a busy device, as Fulmar permits them.
 const LANES_MAX: usize = fulmar_protocol::limits::UNIDIRECTIONAL_STREAMS_MAX;
 

@@ -14,12 +14,10 @@ use std::collections::BTreeMap;
 use tokio::sync::Notify;
 
 use super::{Heard, Task, fulmar::user_id};
-use crate::error::BenchError;
+use crate::{error::BenchError, floors::quic::CHUNK_BYTES_MAX};
 
 /// As the client library: cursors wait this long for company.
 const CONFIRM_DELAY: Duration = Duration::from_millis(50);
-/// The most that is read at once.
-const CHUNK_BYTES_MAX: usize = 16 * 1024;
 
 /// A session: dropping it ends the connection.
 pub(crate) struct WireSession {

@@ -10,6 +10,7 @@ use futures_util::{StreamExt, future::BoxFuture, stream};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::CONNECTING_AT_ONCE;
 use crate::{
     error::BenchError,
     figures::{Figures, as_f64},
@@ -20,8 +21,6 @@ use crate::{
     usage::{Usage, kernel_bytes, resident_bytes},
 };
 
-/// Sessions that connect at once.
-const CONNECTING_AT_ONCE: usize = 32;
 /// Sessions that are not counted: whatever the first ones make once for all of them.
 const FIRST: usize = 32;
 /// What a handshake needed is given back within this.

@@ -9,7 +9,7 @@ use futures_util::{StreamExt, future::BoxFuture, stream};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::{Window, heard_all};
+use super::{CONNECTING_AT_ONCE, Window, heard_all};
 use crate::{
     error::BenchError,
     figures::{Figures, as_f64, count},
@@ -24,10 +24,8 @@ use crate::{
 const MEMBERS_MAX: u64 = 10_000;
 /// What a member who is there takes of memory at most, at both ends.
 const MEMORY_PER_MEMBER_BYTES: u64 = 256 * 1024;
-/// Members who connect at once.
-const CONNECTING_AT_ONCE: usize = 64;
 /// Sends that are unanswered.
-const WINDOW: usize = 16;
+const UNANSWERED_SENDS: usize = 16;
 /// Copies in one run, about.
 const COPIES: u64 = 30_000;
 /// Messages in one run.
@@ -105,7 +103,7 @@ impl Step {
         messages: u64,
     ) -> Result<(), BenchError> {
         let body = Bytes::from(vec![b'x'; self.bytes]);
-        let mut open = Window::of(WINDOW);
+        let mut open = Window::of(UNANSWERED_SENDS);
         for _ in 0..messages {
             open.push(sender.send(to, body.clone()).await?).await?;
         }

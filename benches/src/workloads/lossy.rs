@@ -10,6 +10,7 @@ use clap::Args;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
+use super::WARM_UP;
 use crate::{
     error::BenchError,
     figures::Figures,
@@ -18,9 +19,6 @@ use crate::{
     rounds::{Floors, Measured, Workload, watched},
     system::{Running, Sender, System, relay::Relay},
 };
-
-/// What is due so early is not counted: congestion windows and lanes begin.
-const WARM_UP: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Options {

@@ -14,6 +14,7 @@ use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
+use super::WARM_UP;
 use crate::{
     error::BenchError,
     figures::{Figures, as_f64},
@@ -27,9 +28,6 @@ use crate::{
         relay::Relay,
     },
 };
-
-/// What is due so early is not counted.
-const WARM_UP: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Options {

@@ -23,6 +23,10 @@ use crate::{
     system::{Acknowledgement, Heard},
 };
 
+/// Devices that connect at once, where it is not this that is measured.
+const CONNECTING_AT_ONCE: usize = 32;
+/// What is due so early in an open loop is not counted: congestion windows and lanes begin.
+const WARM_UP: Duration = Duration::from_secs(2);
 /// How long what was sent may take to arrive everywhere.
 const ARRIVES_WITHIN: Duration = Duration::from_secs(120);
 

@@ -12,6 +12,7 @@ use futures_util::{StreamExt, future::BoxFuture, stream};
 use serde_json::{Value, json};
 use tokio::{sync::watch, task::JoinSet, time::Instant, time::timeout};
 
+use super::CONNECTING_AT_ONCE;
 use crate::{
     error::BenchError,
     figures::Figures,
@@ -22,8 +23,6 @@ use crate::{
     usage::Usage,
 };
 
-/// Clients that connect at once before the storm.
-const CONNECTING_AT_ONCE: usize = 32;
 /// Longer than any back-off.
 const BACK_WITHIN: Duration = Duration::from_secs(180);
 

@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// Before anything is counted.
-const WARM_UP: Duration = Duration::from_secs(1);
+const RAMP: Duration = Duration::from_secs(1);
 /// Writers of the store alone, at most.
 const STORE_WRITERS_MAX: usize = 256;
 
@@ -148,7 +148,7 @@ impl Options {
         counts: &Counts,
         heard: &Heard,
     ) -> Result<Figures, BenchError> {
-        tokio::time::sleep(WARM_UP).await;
+        tokio::time::sleep(RAMP).await;
         let state = || (counts.accepted.load(Ordering::Relaxed), heard.count());
         let (before, usage_before, started) = (state(), Usage::of(&running.processes())?, Instant::now());
         tokio::time::sleep(Duration::from_secs(self.seconds)).await;

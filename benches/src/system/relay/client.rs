@@ -11,19 +11,17 @@ use parking_lot::Mutex;
 use quinn::{Connection, RecvStream, SendStream};
 use tokio::sync::{mpsc, oneshot};
 
-use super::MESSAGE_BYTES_MAX;
+use super::{BATCH_MESSAGES_MAX, MESSAGE_BYTES_MAX, QUEUE_MESSAGES_MAX};
 use crate::{
     error::BenchError,
-    floors::{quic::Endpoints, raw_client::now},
+    floors::{
+        quic::{CHUNK_BYTES_MAX, Endpoints},
+        raw_client::now,
+    },
     system::{
         ARRIVALS_MAX, Acknowledgement, Arrival, ConversationHandle, Heard, Held, Sender, Session, Task,
     },
 };
-
-/// Messages of a conversation that wait to be written; then `send` waits.
-const QUEUE_MESSAGES_MAX: usize = 1_024;
-/// Messages that are written at once.
-const BATCH_MESSAGES_MAX: usize = 64;
 
 /// What is done with a message that came.
 type Taken = Arc<dyn Fn(Bytes) -> BoxFuture<'static, bool> + Send + Sync>;
@@ -81,7 +79,7 @@ async fn receive(connection: Connection, taken: Taken) {
 
 async fn receive_lane(mut lane: RecvStream, taken: Taken) -> Option<()> {
     let mut buffer = BytesMut::new();
-    while let Ok(Some(chunk)) = lane.read_chunk(64 * 1024, true).await {
+    while let Ok(Some(chunk)) = lane.read_chunk(CHUNK_BYTES_MAX, true).await {
         buffer.extend_from_slice(&chunk.bytes);
         while let Some(length) = buffer.first_chunk().map(|length| u32::from_be_bytes(*length)) {
             let length = usize::try_from(length).ok().filter(|length| *length <= MESSAGE_BYTES_MAX)?;

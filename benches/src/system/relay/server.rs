@@ -11,15 +11,12 @@ use parking_lot::Mutex;
 use quinn::{Connection, Endpoint, RecvStream, SendStream};
 use tokio::sync::mpsc;
 
-use super::{LANES_MAX, MEMBERS_MAX, MESSAGE_BYTES_MAX};
-use crate::{credentials::Credentials, error::BenchError, floors::quic};
-
-/// Messages that wait for one device; then the lanes that send to it are read no further.
-const QUEUE_MESSAGES_MAX: usize = 1_024;
-/// Messages that are written at once.
-const BATCH_MESSAGES_MAX: usize = 64;
-/// The most that is read at once.
-const CHUNK_BYTES_MAX: usize = 64 * 1024;
+use super::{BATCH_MESSAGES_MAX, LANES_MAX, MEMBERS_MAX, MESSAGE_BYTES_MAX, QUEUE_MESSAGES_MAX};
+use crate::{
+    credentials::Credentials,
+    error::BenchError,
+    floors::quic::{self, CHUNK_BYTES_MAX},
+};
 
 /// A message on its way to a device: its conversation, and its octets behind their length.
 type Passed = (u64, Bytes);
