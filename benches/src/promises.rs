@@ -1,7 +1,7 @@
 //! `fulmar-bench promises`: what each system says that an answered message may rely on, beside how often its server
 //! really syncs for one.
 
-use std::{io::Write, time::Duration};
+use std::io::Write;
 
 use clap::Args;
 use serde::Serialize;
@@ -17,7 +17,6 @@ use crate::{
 
 /// Messages before any are counted: what is made once is made then.
 const WARM_UP: u32 = 10;
-const ANSWER_MAX: Duration = Duration::from_secs(60);
 
 /// How much is counted.
 #[derive(Debug, Args)]
@@ -85,7 +84,7 @@ async fn measure(system: &dyn System, messages: u32) -> Result<Row, BenchError> 
         for _ in 0..WARM_UP {
             let answered = session.sender.send(conversation, vec![b'x'; 200].into()).await?;
             let late = |_| BenchError::Wrong("a message was not answered".into());
-            timeout(ANSWER_MAX, answered).await.map_err(late)??;
+            timeout(syncs::ANSWER_MAX, answered).await.map_err(late)??;
         }
     }
     Ok(Row {

@@ -29,7 +29,7 @@ const WRITES: &[&str] = &["write", "pwrite64", "writev", "pwritev", "pwritev2"];
 /// How long strace may take to attach to all threads, and to leave them.
 const STRACE_MAX: Duration = Duration::from_secs(20);
 /// How long an answer may take while every call is watched.
-const ANSWER_MAX: Duration = Duration::from_secs(60);
+pub(crate) const ANSWER_MAX: Duration = Duration::from_secs(60);
 /// `O_DSYNC`, which `O_SYNC` includes, in the flags that `/proc` shows.
 const DATA_SYNC: u32 = 0o10_000;
 

@@ -9,6 +9,10 @@ use tokio::{
     time::{Instant, timeout},
 };
 
+/// How long a client may take until it is in a session: a slow link needs several round trips.
+pub(super) const SESSION_MAX: Duration = Duration::from_secs(60);
+/// Messages that one client may have unanswered.
+pub(super) const INFLIGHT_MAX: u16 = 10_000;
 /// How long one attempt may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a client tries to get its connection back before it gives up.

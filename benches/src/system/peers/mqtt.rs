@@ -4,7 +4,7 @@
 //! A message is accepted with the broker's PUBACK. The library acknowledges what it has handed out by itself, as most
 //! apps let it.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -19,15 +19,13 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
-use super::connection::{Connector, Reconnecting};
+use super::connection::{Connector, INFLIGHT_MAX, Reconnecting, SESSION_MAX};
 use crate::{
     error::BenchError,
     place::SERVER_NAME,
     system::{ARRIVALS_MAX, Acknowledgement, Arrival, ConversationHandle, Sender, Session},
 };
 
-/// Publishes that a client may have unanswered, and that it takes unanswered.
-const INFLIGHT_MAX: u16 = 10_000;
 /// Requests that wait for the library's loop.
 const REQUESTS_MAX: usize = 1_000;
 /// Requests that the library writes before it flushes.
@@ -36,7 +34,6 @@ const PACKET_BYTES_MAX: u32 = 1 << 20;
 const KEEP_ALIVE_S: u16 = 30;
 /// Filters in one SUBSCRIBE.
 const FILTERS_MAX: usize = 100;
-const CONNECT_MAX: Duration = Duration::from_secs(60);
 
 /// Connects a user's device and subscribes it to its conversations.
 pub(super) async fn connect(
@@ -80,7 +77,7 @@ async fn open(
         let _ = ended.try_send(error);
     });
     let sender = Mqtt { client, connector, closed, _running: AbortOnDropHandle::new(running) };
-    let subscribing = timeout(CONNECT_MAX, subscribe(&sender.client, conversations));
+    let subscribing = timeout(SESSION_MAX, subscribe(&sender.client, conversations));
     tokio::select! {
         subscribed = subscribing => subscribed.map_err(|_| BenchError::Wrong("the broker did not answer".into()))??,
         error = end.recv() => return Err(error.unwrap_or(BenchError::ServerGone)),

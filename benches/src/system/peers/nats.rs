@@ -19,6 +19,7 @@ use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    connection::INFLIGHT_MAX,
     conversations::Conversations,
     process::{Preparation, ServerProcess, program, version},
 };
@@ -36,8 +37,6 @@ const INSTALL: &str = "python3 -m venv /opt/nats && /opt/nats/bin/pip install na
 /// Older ones do not know `sync_interval`.
 const VERSION_MIN: (u16, u16) = (2, 10);
 const STREAM: &str = "CONVERSATIONS";
-/// Publishes of one client that may be unanswered.
-const INFLIGHT_MAX: usize = 10_000;
 /// How long an answer may take before the message is published again.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 /// Attempts at a lost connection, and the pause between two.
@@ -188,7 +187,7 @@ async fn connect(server: &ServerProcess) -> Result<Connection, BenchError> {
         .map_err(wrong)?;
     let jetstream = ContextBuilder::new()
         .timeout(ANSWER_MAX)
-        .max_ack_inflight(INFLIGHT_MAX)
+        .max_ack_inflight(INFLIGHT_MAX.into())
         .backpressure_on_inflight(true)
         .build(client);
     Ok(Connection { jetstream, closed })

@@ -9,7 +9,7 @@ use crate::{error::BenchError, place::SERVER_NAME};
 
 /// Subscriptions in one request.
 const SUBSCRIBED_AT_ONCE: usize = 500;
-const ANSWER_MAX: Duration = Duration::from_secs(60);
+const REQUEST_MAX: Duration = Duration::from_secs(60);
 
 pub(super) struct Administration {
     agent: ureq::Agent,
@@ -18,7 +18,7 @@ pub(super) struct Administration {
 
 impl Administration {
     pub(super) fn new(address: SocketAddr) -> Self {
-        let config = ureq::Agent::config_builder().timeout_global(Some(ANSWER_MAX)).build();
+        let config = ureq::Agent::config_builder().timeout_global(Some(REQUEST_MAX)).build();
         Self { agent: config.into(), url: format!("http://{address}/api") }
     }
 

@@ -38,13 +38,12 @@ use crate::{
     place::SERVER_NAME,
     system::{
         ARRIVALS_MAX, Acknowledgement, Arrival, ConversationHandle, Sender, Session,
-        peers::connection::{Connector, Reconnecting},
+        peers::connection::{Connector, Reconnecting, SESSION_MAX},
     },
 };
 
 /// Stanzas that wait for the library, either way.
 const QUEUE_MAX: usize = 1_000;
-const CONNECT_MAX: Duration = Duration::from_secs(60);
 const TIMEOUTS: Timeouts =
     Timeouts { read_timeout: Duration::from_secs(60), response_timeout: Duration::from_secs(30) };
 
@@ -68,7 +67,7 @@ pub(super) async fn open(
     };
     let reconnecting = Arc::clone(&reaching.reconnecting);
     let mut stream = StanzaStream::new_c2s(reaching, address, PASSWORD.into(), TIMEOUTS, QUEUE_MAX);
-    let ready = closed.run_until_cancelled(timeout(CONNECT_MAX, established(&mut stream)));
+    let ready = closed.run_until_cancelled(timeout(SESSION_MAX, established(&mut stream)));
     match ready.await {
         Some(Ok(true)) => {}
         Some(Ok(false) | Err(_)) => return Err(BenchError::Wrong("ejabberd did not let a user in".into())),
