@@ -20,6 +20,10 @@ mod mqtt;
 mod nats;
 #[cfg(feature = "peers")]
 mod process;
+#[cfg(feature = "peers")]
+mod quic;
+#[cfg(feature = "peers")]
+mod rmqtt;
 #[cfg(all(test, feature = "peers"))]
 mod tests;
 
@@ -27,7 +31,7 @@ use super::System;
 use crate::error::BenchError;
 
 /// Their names on the command line.
-pub(crate) const NAMES: &[&str] = &["mosquitto", "nats", "nats-synced", "ejabberd"];
+pub(crate) const NAMES: &[&str] = &["mosquitto", "nats", "nats-synced", "ejabberd", "rmqtt"];
 
 /// Why a build without the feature has none.
 pub(crate) const NOT_COMPILED: &str = "this fulmar-bench was built without peers; build it with: cargo build --release -p fulmar-benches --features peers";
@@ -40,6 +44,7 @@ pub(crate) fn all() -> Vec<Box<dyn System>> {
         Box::new(nats::Nats(nats::Sync::Default)),
         Box::new(nats::Nats(nats::Sync::Always)),
         Box::new(ejabberd::Ejabberd),
+        Box::new(rmqtt::Rmqtt),
     ];
     #[cfg(not(feature = "peers"))]
     Vec::new()

@@ -19,7 +19,10 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
-use super::connection::{Connector, INFLIGHT_MAX, Reconnecting, SESSION_MAX};
+use super::{
+    connection::{Connector, INFLIGHT_MAX, Reconnecting, SESSION_MAX},
+    quic::QuicConnector,
+};
 use crate::{
     error::BenchError,
     place::SERVER_NAME,
@@ -35,28 +38,42 @@ const KEEP_ALIVE_S: u16 = 30;
 /// Filters in one SUBSCRIBE.
 const FILTERS_MAX: usize = 100;
 
-/// Connects a user's device and subscribes it to its conversations.
+/// Connects a user's device over TLS, and subscribes it to its conversations.
 pub(super) async fn connect(
     user: usize,
     conversations: &[ConversationHandle],
     connector: Connector,
     tls: Arc<ClientConfig>,
 ) -> Result<Session, BenchError> {
-    let mut options = MqttOptions::new(format!("user-{user}"), SERVER_NAME);
+    let mut options = options(user);
     options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(tls)));
     let connecting = connector.clone();
     options.set_socket_connector(move |_, _: NetworkOptions| {
         let connecting = connecting.clone();
         async move { connecting.connect().await }
     });
-    Box::pin(open(options, conversations, connector)).await
+    Box::pin(open(options, conversations, Box::new(move || connector.cut()))).await
 }
 
-async fn open(
-    mut options: MqttOptions,
+/// The same over QUIC: one stream for everything, as the broker has it.
+pub(super) async fn connect_quic(
+    user: usize,
     conversations: &[ConversationHandle],
-    connector: Connector,
+    connector: QuicConnector,
 ) -> Result<Session, BenchError> {
+    let mut options = options(user);
+    // The stream is secured by QUIC.
+    options.set_transport(Transport::tcp());
+    let connecting = connector.clone();
+    options.set_socket_connector(move |_, _: NetworkOptions| {
+        let connecting = connecting.clone();
+        async move { connecting.connect().await }
+    });
+    Box::pin(open(options, conversations, Box::new(move || connector.rebind()))).await
+}
+
+fn options(user: usize) -> MqttOptions {
+    let mut options = MqttOptions::new(format!("user-{user}"), SERVER_NAME);
     options
         .set_session_mode(SessionMode::Persistent)
         .set_broker_session_resume_policy(BrokerSessionResumePolicy::AllowBrokerOnly)
@@ -65,6 +82,17 @@ async fn open(
         .set_receive_maximum(Some(INFLIGHT_MAX))
         .set_outgoing_inflight_upper_limit(INFLIGHT_MAX)
         .set_max_request_batch(REQUEST_BATCH);
+    options
+}
+
+/// Tells a connection that the device has another address.
+type NetworkChanged = Box<dyn Fn() + Send + Sync>;
+
+async fn open(
+    options: MqttOptions,
+    conversations: &[ConversationHandle],
+    network_changed: NetworkChanged,
+) -> Result<Session, BenchError> {
     let (client, events) = AsyncClient::builder(options).capacity(REQUESTS_MAX).build();
     let (arrived, arrivals) = mpsc::channel(ARRIVALS_MAX);
     let (ended, mut end) = mpsc::channel(1);
@@ -76,7 +104,7 @@ async fn open(
         // Nobody may be waiting any more.
         let _ = ended.try_send(error);
     });
-    let sender = Mqtt { client, connector, closed, _running: AbortOnDropHandle::new(running) };
+    let sender = Mqtt { client, network_changed, closed, _running: AbortOnDropHandle::new(running) };
     let subscribing = timeout(SESSION_MAX, subscribe(&sender.client, conversations));
     tokio::select! {
         subscribed = subscribing => subscribed.map_err(|_| BenchError::Wrong("the broker did not answer".into()))??,
@@ -128,7 +156,7 @@ async fn run(mut events: EventLoop, arrived: mpsc::Sender<Arrival>) -> BenchErro
 
 struct Mqtt {
     client: AsyncClient,
-    connector: Connector,
+    network_changed: NetworkChanged,
     /// Cancelled when the library's loop has ended: what waits in its queue then is never answered.
     closed: CancellationToken,
     _running: AbortOnDropHandle<()>,
@@ -155,7 +183,7 @@ impl Sender for Mqtt {
     }
 
     fn network_changed(&self) {
-        self.connector.cut();
+        (self.network_changed)();
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
 
 const MESSAGES: usize = 100;
 /// No message takes so long, nor does a client need so long to see that its server has died.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(150);
 
 /// Starts it, or says loudly why not.
 async fn started(name: &str, place: &Place) -> Option<Box<dyn Running>> {
@@ -150,4 +150,5 @@ of_each_peer! {
     nats: "nats",
     nats_synced: "nats-synced",
     ejabberd: "ejabberd",
+    rmqtt: "rmqtt",
 }
