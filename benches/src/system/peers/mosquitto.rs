@@ -6,9 +6,8 @@ use futures_util::future::BoxFuture;
 use rustls::ClientConfig;
 
 use super::{
-    connection::Connector,
     conversations::Conversations,
-    mqtt,
+    mqtt::Devices,
     process::{Preparation, ServerProcess, program, version},
 };
 use crate::{
@@ -42,8 +41,13 @@ impl System for Mosquitto {
             let mut command = place.command(program);
             command.arg("-c").arg(configuration);
             let server = at.start(command, START_MAX).await?;
-            let running: Box<dyn Running> =
-                Box::new(Broker { server, tls, version, conversations: Conversations::default() });
+            let running: Box<dyn Running> = Box::new(Broker {
+                server,
+                tls,
+                version,
+                conversations: Conversations::default(),
+                devices: Devices::default(),
+            });
             Ok(running)
         })
     }
@@ -77,6 +81,7 @@ struct Broker {
     tls: Arc<ClientConfig>,
     version: String,
     conversations: Conversations,
+    devices: Devices,
 }
 
 impl Running for Broker {
@@ -103,8 +108,8 @@ impl Running for Broker {
 
     fn connect(&self, user: usize) -> BoxFuture<'_, Result<Session, BenchError>> {
         Box::pin(async move {
-            let connector = Connector::new(self.server.at.address);
-            mqtt::connect(user, &self.conversations.of(user), connector, Arc::clone(&self.tls)).await
+            let conversations = self.conversations.of(user);
+            self.devices.connect(user, &conversations, self.server.at.address, &self.tls).await
         })
     }
 }

@@ -4,20 +4,21 @@
 //! A message is accepted with the broker's PUBACK. The library acknowledges what it has handed out by itself, as most
 //! apps let it.
 
-use std::{io, sync::Arc};
+use std::{collections::HashMap, io, net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
 use rumqttc::{
-    AsyncClient, BrokerSessionResumePolicy, ConnectionError, Event, EventLoop, MqttOptions, NetworkOptions,
-    Packet, PublishOptions, QoS, SessionMode, SubscribeFilter, TlsConfiguration, Transport,
+    AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, NetworkOptions, Packet, PublishOptions, QoS,
+    SessionMode, SubscribeFilter, TlsConfiguration, Transport,
 };
 use rustls::ClientConfig;
 use tokio::{
     sync::mpsc,
     time::{Instant, sleep, timeout},
 };
-use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
     connection::{Connector, INFLIGHT_MAX, Reconnecting, SESSION_MAX},
@@ -38,45 +39,57 @@ const KEEP_ALIVE_S: u16 = 30;
 /// Filters in one SUBSCRIBE.
 const FILTERS_MAX: usize = 100;
 
-/// Connects a user's device over TLS, and subscribes it to its conversations.
-pub(super) async fn connect(
-    user: usize,
-    conversations: &[ConversationHandle],
-    connector: Connector,
-    tls: Arc<ClientConfig>,
-) -> Result<Session, BenchError> {
-    let mut options = options(user);
-    options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(tls)));
-    let connecting = connector.clone();
-    options.set_socket_connector(move |_, _: NetworkOptions| {
-        let connecting = connecting.clone();
-        async move { connecting.connect().await }
-    });
-    Box::pin(open(options, conversations, Box::new(move || connector.cut()))).await
+/// What each user's device keeps when its session is dropped, and goes on with when it comes back: messages that were
+/// not answered and what the broker must not see twice. On a phone it would be on disk.
+#[derive(Default)]
+pub(super) struct Devices(Mutex<HashMap<usize, Arc<tokio::sync::Mutex<Option<Device>>>>>);
+
+/// A device's library, connected or not.
+struct Device {
+    client: AsyncClient,
+    events: EventLoop,
+    network_changed: NetworkChanged,
 }
 
-/// The same over QUIC: one stream for everything, as the broker has it.
-pub(super) async fn connect_quic(
-    user: usize,
-    conversations: &[ConversationHandle],
-    connector: QuicConnector,
-) -> Result<Session, BenchError> {
-    let mut options = options(user);
-    // The stream is secured by QUIC.
-    options.set_transport(Transport::tcp());
-    let connecting = connector.clone();
-    options.set_socket_connector(move |_, _: NetworkOptions| {
-        let connecting = connecting.clone();
-        async move { connecting.connect().await }
-    });
-    Box::pin(open(options, conversations, Box::new(move || connector.rebind()))).await
+/// Tells a connection that the device has another address.
+type NetworkChanged = Arc<dyn Fn() + Send + Sync>;
+
+impl Device {
+    /// A new one, over TLS.
+    fn new(user: usize, connector: Connector, tls: Arc<ClientConfig>) -> Self {
+        let mut options = options(user);
+        options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(tls)));
+        let connecting = connector.clone();
+        options.set_socket_connector(move |_, _: NetworkOptions| {
+            let connecting = connecting.clone();
+            async move { connecting.connect().await }
+        });
+        Self::with(options, Arc::new(move || connector.cut()))
+    }
+
+    /// A new one over QUIC: one stream for everything, as the broker has it.
+    fn over_quic(user: usize, connector: QuicConnector) -> Self {
+        let mut options = options(user);
+        // The stream is secured by QUIC.
+        options.set_transport(Transport::tcp());
+        let connecting = connector.clone();
+        options.set_socket_connector(move |_, _: NetworkOptions| {
+            let connecting = connecting.clone();
+            async move { connecting.connect().await }
+        });
+        Self::with(options, Arc::new(move || connector.rebind()))
+    }
+
+    fn with(options: MqttOptions, network_changed: NetworkChanged) -> Self {
+        let (client, events) = AsyncClient::builder(options).capacity(REQUESTS_MAX).build();
+        Self { client, events, network_changed }
+    }
 }
 
 fn options(user: usize) -> MqttOptions {
     let mut options = MqttOptions::new(format!("user-{user}"), SERVER_NAME);
     options
         .set_session_mode(SessionMode::Persistent)
-        .set_broker_session_resume_policy(BrokerSessionResumePolicy::AllowBrokerOnly)
         .set_keep_alive(KEEP_ALIVE_S)
         .set_max_packet_size(Some(PACKET_BYTES_MAX))
         .set_receive_maximum(Some(INFLIGHT_MAX))
@@ -85,32 +98,73 @@ fn options(user: usize) -> MqttOptions {
     options
 }
 
-/// Tells a connection that the device has another address.
-type NetworkChanged = Box<dyn Fn() + Send + Sync>;
-
-async fn open(
-    options: MqttOptions,
-    conversations: &[ConversationHandle],
-    network_changed: NetworkChanged,
-) -> Result<Session, BenchError> {
-    let (client, events) = AsyncClient::builder(options).capacity(REQUESTS_MAX).build();
-    let (arrived, arrivals) = mpsc::channel(ARRIVALS_MAX);
-    let (ended, mut end) = mpsc::channel(1);
-    let closed = CancellationToken::new();
-    let closing = closed.clone().drop_guard();
-    let running = tokio::spawn(async move {
-        let error = run(events, arrived).await;
-        drop(closing);
-        // Nobody may be waiting any more.
-        let _ = ended.try_send(error);
-    });
-    let sender = Mqtt { client, network_changed, closed, _running: AbortOnDropHandle::new(running) };
-    let subscribing = timeout(SESSION_MAX, subscribe(&sender.client, conversations));
-    tokio::select! {
-        subscribed = subscribing => subscribed.map_err(|_| BenchError::Wrong("the broker did not answer".into()))??,
-        error = end.recv() => return Err(error.unwrap_or(BenchError::ServerGone)),
+impl Devices {
+    /// Connects a user's device over TLS, and subscribes it to its conversations.
+    pub(super) async fn connect(
+        &self,
+        user: usize,
+        conversations: &[ConversationHandle],
+        server: SocketAddr,
+        tls: &Arc<ClientConfig>,
+    ) -> Result<Session, BenchError> {
+        let make = || Ok(Device::new(user, Connector::new(server), Arc::clone(tls)));
+        Box::pin(self.open(user, conversations, make)).await
     }
-    Ok(Session { sender: Box::new(sender), arrivals })
+
+    /// The same over QUIC.
+    pub(super) async fn connect_quic(
+        &self,
+        user: usize,
+        conversations: &[ConversationHandle],
+        server: SocketAddr,
+        tls: &ClientConfig,
+    ) -> Result<Session, BenchError> {
+        let make = || Ok(Device::over_quic(user, QuicConnector::new(server, tls.clone())?));
+        Box::pin(self.open(user, conversations, make)).await
+    }
+
+    async fn open(
+        &self,
+        user: usize,
+        conversations: &[ConversationHandle],
+        make: impl FnOnce() -> Result<Device, BenchError>,
+    ) -> Result<Session, BenchError> {
+        let slow = |_| BenchError::Wrong("MQTT: the broker did not let a device in".into());
+        let kept = Arc::clone(self.0.lock().entry(user).or_default());
+        // Its former session may be about to end.
+        let mut kept = timeout(SESSION_MAX, kept.lock_owned()).await.map_err(slow)?;
+        let Device { client, mut events, network_changed } = match kept.take() {
+            Some(device) => device,
+            None => make()?,
+        };
+        let (arrived, arrivals) = mpsc::channel(ARRIVALS_MAX);
+        let (ended, mut end) = mpsc::channel(1);
+        let (stop, closed) = (CancellationToken::new(), CancellationToken::new());
+        let sender = Mqtt {
+            client: client.clone(),
+            network_changed: Arc::clone(&network_changed),
+            closed: closed.clone(),
+            _stop: stop.clone().drop_guard(),
+        };
+        tokio::spawn(async move {
+            let error = stop.run_until_cancelled(run(&mut events, arrived)).await;
+            closed.cancel();
+            match error {
+                // Nobody may be waiting any more.
+                Some(error) => drop(ended.try_send(error)),
+                None => {
+                    events.clean();
+                    *kept = Some(Device { client, events, network_changed });
+                }
+            }
+        });
+        let subscribing = timeout(SESSION_MAX, subscribe(&sender.client, conversations));
+        tokio::select! {
+            subscribed = subscribing => subscribed.map_err(slow)??,
+            error = end.recv() => return Err(error.unwrap_or(BenchError::ServerGone)),
+        }
+        Ok(Session { sender: Box::new(sender), arrivals })
+    }
 }
 
 async fn subscribe(client: &AsyncClient, conversations: &[ConversationHandle]) -> Result<(), BenchError> {
@@ -130,7 +184,7 @@ async fn subscribe(client: &AsyncClient, conversations: &[ConversationHandle]) -
 }
 
 /// Runs the library's loop until the connection is lost for good.
-async fn run(mut events: EventLoop, arrived: mpsc::Sender<Arrival>) -> BenchError {
+async fn run(events: &mut EventLoop, arrived: mpsc::Sender<Arrival>) -> BenchError {
     let mut reconnecting = Reconnecting::default();
     loop {
         match events.poll().await {
@@ -159,7 +213,7 @@ struct Mqtt {
     network_changed: NetworkChanged,
     /// Cancelled when the library's loop has ended: what waits in its queue then is never answered.
     closed: CancellationToken,
-    _running: AbortOnDropHandle<()>,
+    _stop: DropGuard,
 }
 
 impl Sender for Mqtt {

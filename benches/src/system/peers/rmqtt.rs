@@ -6,9 +6,8 @@ use futures_util::future::BoxFuture;
 
 use super::{
     conversations::Conversations,
-    mqtt,
+    mqtt::Devices,
     process::{Preparation, ServerProcess, free_port, program, version},
-    quic::QuicConnector,
 };
 use crate::{
     error::BenchError,
@@ -41,8 +40,9 @@ impl System for Rmqtt {
             let mut command = place.command(program);
             command.arg("--config").arg(configuration);
             let server = at.start(command, START_MAX).await?;
-            let conversations = Conversations::default();
-            let running: Box<dyn Running> = Box::new(Broker { server, version, conversations });
+            let tls = server.at.certificate.client_config()?;
+            let (conversations, devices) = (Conversations::default(), Devices::default());
+            let running: Box<dyn Running> = Box::new(Broker { server, version, tls, conversations, devices });
             Ok(running)
         })
     }
@@ -75,7 +75,9 @@ fn configuration(at: &Preparation, rpc_port: u16) -> String {
 struct Broker {
     server: ServerProcess,
     version: String,
+    tls: rustls::ClientConfig,
     conversations: Conversations,
+    devices: Devices,
 }
 
 impl Running for Broker {
@@ -103,9 +105,8 @@ impl Running for Broker {
 
     fn connect(&self, user: usize) -> BoxFuture<'_, Result<Session, BenchError>> {
         Box::pin(async move {
-            let tls = self.server.at.certificate.client_config()?;
-            let connector = QuicConnector::new(self.server.at.address, tls)?;
-            mqtt::connect_quic(user, &self.conversations.of(user), connector).await
+            let conversations = self.conversations.of(user);
+            self.devices.connect_quic(user, &conversations, self.server.at.address, &self.tls).await
         })
     }
 }

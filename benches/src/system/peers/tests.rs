@@ -75,6 +75,31 @@ async fn messages_arrive_once_and_in_order(name: &str) {
     }
 }
 
+async fn a_device_that_comes_back_gets_what_it_missed(name: &str) {
+    let place = Place::loopback().unwrap();
+    let Some(running) = started(name, &place).await else { return };
+    let direct = running.conversation(&[0, 1]).await.unwrap();
+    let group = running.conversation(&[0, 1, 2]).await.unwrap();
+    let mut sessions = sessions(running.as_ref(), 0..2).await;
+    send_all(&sessions[0], &direct, 0).await;
+    expect_all(&mut sessions[1], 0).await;
+    drop(sessions.pop());
+    for conversation in [&direct, &group] {
+        send_all(&sessions[0], conversation, 0).await;
+    }
+    let mut back = timeout(PATIENCE, running.connect(1)).await.unwrap().unwrap();
+    let mut missed = Vec::new();
+    while missed.len() < 2 * MESSAGES {
+        let arrival = timeout(PATIENCE, back.arrivals.recv()).await.unwrap().unwrap();
+        missed.push(String::from_utf8(arrival.body.to_vec()).unwrap());
+    }
+    // A conversation's own order is promised, not that of two.
+    missed.sort();
+    let mut sent: Vec<_> = (0..MESSAGES).flat_map(|number| vec![format!("0 {number}"); 2]).collect();
+    sent.sort();
+    assert_eq!(missed, sent);
+}
+
 async fn a_killed_server_ends_everything(name: &str) {
     let place = Place::loopback().unwrap();
     let Some(running) = started(name, &place).await else { return };
@@ -123,6 +148,11 @@ macro_rules! of_each_peer {
             #[tokio::test(flavor = "multi_thread")]
             async fn messages_arrive_once_and_in_order() {
                 super::messages_arrive_once_and_in_order($name).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn a_device_that_comes_back_gets_what_it_missed() {
+                super::a_device_that_comes_back_gets_what_it_missed($name).await;
             }
 
             #[tokio::test(flavor = "multi_thread")]

@@ -1,12 +1,15 @@
-//! A user's device: publishes with the answer awaited, and a durable consumer that tells the server how far it has
-//! read.
+//! A user's device: publishes with the answer awaited, and a durable consumer that acknowledges each message. (To
+//! acknowledge all up to one would be cheaper, and would lose what was on its way to a connection that broke.)
 //!
 //! The library does not publish again what was under way when a connection broke, so this does, with the same id, by
 //! which the server drops what it has already. What others sent after it may then stand before it.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use async_nats::jetstream::{
@@ -17,8 +20,11 @@ use async_nats::jetstream::{
 };
 use bytes::Bytes;
 use futures_util::{StreamExt as _, future::BoxFuture};
-use tokio::{sync::mpsc, time::Instant};
-use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, timeout},
+};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{Connection, STREAM, wrong};
 use crate::{
@@ -28,10 +34,10 @@ use crate::{
 
 /// Messages that a consumer asks for at once.
 const BATCH: usize = 1_000;
-/// Messages after which it tells how far it has read, sooner when no more are waiting.
-const ACKNOWLEDGED_AT_ONCE: usize = 64;
 /// Messages that the server hands out before it must hear so.
 const UNACKNOWLEDGED_MAX: i64 = 10_000;
+/// How long taking leave may take.
+const LEAVING_MAX: Duration = Duration::from_secs(2);
 /// How often a message is published before its sender gives up.
 const ATTEMPTS_MAX: usize = 12;
 
@@ -42,24 +48,25 @@ pub(super) async fn open(
 ) -> Result<Session, BenchError> {
     let Connection { jetstream, closed } = connection;
     let (arrived, arrivals) = mpsc::channel(ARRIVALS_MAX);
-    let mut running = None;
+    let mut reading = None;
     if !conversations.is_empty() {
         let name = format!("user-{user}");
         let config = pull::Config {
             durable_name: Some(name),
             deliver_policy: DeliverPolicy::All,
-            ack_policy: AckPolicy::All,
+            ack_policy: AckPolicy::Explicit,
             max_ack_pending: UNACKNOWLEDGED_MAX,
             filter_subjects: conversations.iter().map(|one| subjects(one, user)).collect(),
             ..pull::Config::default()
         };
         let consumer = jetstream.create_consumer_on_stream(config, STREAM).await.map_err(wrong)?;
         let messages = consumer.stream().max_messages_per_batch(BATCH).messages().await.map_err(wrong)?;
-        let reading = read(messages, user, arrived, closed.clone());
-        running = Some(AbortOnDropHandle::new(tokio::spawn(reading)));
+        let stop = closed.child_token();
+        tokio::spawn(read(jetstream.clone(), messages, user, arrived, stop.clone()));
+        reading = Some(stop.drop_guard());
     }
     let id = jetstream.client().new_inbox();
-    let sender = Publisher { jetstream, user, id, count: AtomicU64::new(0), closed, _running: running };
+    let sender = Publisher { jetstream, user, id, count: AtomicU64::new(0), closed, _reading: reading };
     Ok(Session { sender: Box::new(sender), arrivals })
 }
 
@@ -72,31 +79,36 @@ fn subjects(conversation: &ConversationHandle, user: usize) -> String {
     }
 }
 
-/// Reads until the connection is lost for good.
+/// Reads until the connection is lost for good, or the session is dropped; then it takes leave, as an app does that
+/// goes to sleep. What the server hands to a connection that is gone, it hands out again after half a minute.
 async fn read(
-    messages: pull::Stream,
+    jetstream: jetstream::Context,
+    mut messages: pull::Stream,
     user: usize,
     arrived: mpsc::Sender<Arrival>,
-    closed: CancellationToken,
+    stop: CancellationToken,
 ) {
     let own = format!(".{user}");
-    let mut messages = messages.ready_chunks(ACKNOWLEDGED_AT_ONCE);
-    while let Some(Some(some)) = closed.run_until_cancelled(messages.next()).await {
-        let at = Instant::now().into_std();
-        let mut last = None;
+    while let Some(Some(message)) = stop.run_until_cancelled(messages.next()).await {
+        // What nobody takes any more is not told as read.
+        if stop.is_cancelled() {
+            break;
+        }
         // The library asks again after an error, such as a heartbeat that a slow link held up.
-        for message in some.into_iter().flatten() {
-            if !message.subject.ends_with(&own) {
-                // Who does not want to know goes on sending.
-                let _ = arrived.send(Arrival { at, body: message.payload.clone() }).await;
+        let Ok(message) = message else { continue };
+        if !message.subject.ends_with(&own) {
+            let arrival = Arrival { at: Instant::now().into_std(), body: message.payload.clone() };
+            // Who does not want to know goes on sending.
+            if stop.run_until_cancelled(arrived.send(arrival)).await.is_none() {
+                break;
             }
-            last = Some(message);
         }
-        if let Some(last) = last {
-            // Lost with the connection, it is told again with the next.
-            let _ = last.ack().await;
-        }
+        // Lost with the connection, the message comes again.
+        let _ = message.ack().await;
     }
+    drop(messages);
+    // Without a connection there is nobody to take leave of.
+    let _ = timeout(LEAVING_MAX, jetstream.client().drain()).await;
 }
 
 struct Publisher {
@@ -106,7 +118,7 @@ struct Publisher {
     id: String,
     count: AtomicU64,
     closed: CancellationToken,
-    _running: Option<AbortOnDropHandle<()>>,
+    _reading: Option<DropGuard>,
 }
 
 impl Sender for Publisher {
