@@ -17,6 +17,8 @@ pub(crate) enum BenchError {
     Certificates(#[from] rcgen::Error),
     #[error("a raw QUIC connection: {0}")]
     Quic(String),
+    #[error(transparent)]
+    Link(#[from] crate::link::LinkError),
     #[error("the server's process ended before its time (killed, or it crashed): run again")]
     ServerGone,
     #[error("{what} is not installed; install it with: {install}")]

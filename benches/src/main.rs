@@ -10,6 +10,7 @@ mod credentials;
 mod error;
 mod figures;
 mod floors;
+mod link;
 mod machine;
 mod network;
 mod open_loop;
@@ -93,6 +94,10 @@ enum Command {
                       DIR/dev must hold the certificates and keys that all nodes use, as fulmar serve --dev makes them."
     )]
     Cluster(cluster::Options),
+    Link(link::LinkOptions),
+    /// The first process of a command behind a link.
+    #[command(hide = true)]
+    Inside(link::InsideOptions),
     /// The process of a server, started by the workloads.
     #[command(hide = true)]
     Serve(server_process::Options),
@@ -111,6 +116,12 @@ impl Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    // These have threads, processes and exit codes of their own.
+    match &arguments.command {
+        Command::Link(options) => return link::run(options, arguments.common.json.as_ref()),
+        Command::Inside(options) => return link::inside(options),
+        _ => {}
+    }
     permit_open_files();
     let result = arguments.network().and_then(|network| {
         let (runtime, network) = (network.runtime()?, Arc::new(network));
@@ -157,6 +168,7 @@ async fn run(arguments: Arguments, network: Arc<Network>) -> Result<(), BenchErr
         Command::Mixed(options) => steps(&[options], common).await,
         Command::Promises(options) => Box::pin(promises::run(&options, common)).await,
         Command::Cluster(options) => report::show_alone(&Box::pin(cluster::run(options)).await?, common),
+        Command::Link(_) | Command::Inside(_) => Ok(()),
         Command::Serve(options) => Box::pin(server_process::serve(options)).await,
     }
 }

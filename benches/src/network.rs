@@ -3,45 +3,72 @@
 //! It is opened before the runtime, because the runtime's threads, on which all clients are, must be on the clients'
 //! side from their beginning.
 
+use fulmar_network_model::Profile;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::{error::BenchError, place::Place};
+use crate::{
+    error::BenchError,
+    link::{Link, LinkSettings},
+    place::Place,
+};
 
 /// The name that stands for loopback, without a link.
-pub(crate) const LOOPBACK: &str = "none";
+const LOOPBACK: &str = "none";
 
 /// See the module.
-pub(crate) struct Network(());
+pub(crate) struct Network {
+    link: Option<Link>,
+}
 
 impl Network {
     /// Loopback.
     pub(crate) fn loopback() -> Self {
-        Self(())
+        Self { link: None }
     }
 
     /// The link of a profile. What is random on it follows from the seed.
-    pub(crate) fn open(profile: &str, _seed: u64) -> Result<Self, BenchError> {
+    pub(crate) fn open(profile: &str, seed: u64) -> Result<Self, BenchError> {
         if profile == LOOPBACK {
             return Ok(Self::loopback());
         }
-        Err(BenchError::Wrong(format!(
-            "--profile {profile}: this build has no emulated link; run with --profile {LOOPBACK}"
-        )))
+        let profile = Profile::by_name(profile).ok_or_else(|| {
+            let known: Vec<_> = Profile::ALL.iter().map(|profile| profile.name).collect();
+            BenchError::Wrong(format!(
+                "there is no profile {profile:?}; there are: {LOOPBACK}, {}",
+                known.join(", ")
+            ))
+        })?;
+        Ok(Self { link: Some(Link::open(profile, seed, &LinkSettings::default())?) })
     }
 
-    /// A place for a server, on its side.
-    #[expect(clippy::unused_self, reason = "a link has a place of its own")]
+    /// A place for a server, on its side. An error when the link has ended.
     pub(crate) fn place(&self) -> Result<Place, BenchError> {
-        Place::loopback()
+        match &self.link {
+            Some(link) => {
+                link.stats()?;
+                Place::behind(link)
+            }
+            None => Place::loopback(),
+        }
     }
 
     /// Gives the clients another address. On loopback there is none to give: only the libraries that are told move on.
-    #[expect(clippy::unused_self, reason = "a link has addresses to give")]
-    pub(crate) fn change_address(&self) {}
+    pub(crate) fn change_address(&self) {
+        if let Some(link) = &self.link {
+            link.roam();
+        }
+    }
 
     /// A runtime whose threads are on the clients' side, as this thread is from now on.
-    #[expect(clippy::unused_self, reason = "a link has a side to be on")]
     pub(crate) fn runtime(&self) -> Result<Runtime, BenchError> {
-        Ok(Builder::new_multi_thread().enable_all().build()?)
+        let mut builder = Builder::new_multi_thread();
+        builder.enable_all();
+        if let Some(link) = &self.link {
+            link.client().enter()?;
+            let client = link.client().clone();
+            // A thread on the wrong side would measure something else without a word.
+            builder.on_thread_start(move || client.enter().unwrap_or_else(|error| panic!("{error}")));
+        }
+        Ok(builder.build()?)
     }
 }

@@ -94,7 +94,8 @@ fn peer_to_json(peer: &Contestant) -> Value {
     object.into()
 }
 
-fn write_json(value: &Value, to: &JsonTo) -> Result<(), BenchError> {
+/// Writes all of it, or nothing.
+pub(crate) fn write_json(value: &Value, to: &JsonTo) -> Result<(), BenchError> {
     let text = serde_json::to_string_pretty(value).map_err(BenchError::wrong)?;
     match to {
         JsonTo::StandardOutput => writeln!(anstream::stdout().lock(), "{text}")?,

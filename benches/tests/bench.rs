@@ -115,7 +115,10 @@ fn every_workload_gives_its_figures() {
         ("catchup --messages 60 --conversations 3", "messages_per_s catchup_ms ratio_push ratio_store"),
         ("lossy --profile none --conversations 3 --seconds 2", "p50_us p95_us p99_us ratio_p99 missing"),
         ("roam --profile none --conversations 3 --seconds 3 --every 1", "p50_us p99_us ratio_p99 missing"),
-        ("mixed --users 4 --seconds 1", "p99_us p99_quiet_us ratio_p99_quiet server_cpu_us_per_message"),
+        (
+            "mixed --users 4 --seconds 1",
+            "p99_us p99_quiet_us ratio_p99_quiet server_cpu_us_per_message presence_and_typing_told_per_s",
+        ),
     ] {
         let report = report(&format!("{arguments} --runs 1"));
         for name in figures.split_whitespace() {

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::{CONNECTING_AT_ONCE, Window, heard_all};
 use crate::{
     error::BenchError,
-    figures::{Figures, as_f64, count},
+    figures::{Figures, as_f64},
     machine::memory_available_bytes,
     place::Place,
     rounds::{Floors, Measured, Workload, watched},
@@ -27,7 +27,7 @@ const MEMORY_PER_MEMBER_BYTES: u64 = 256 * 1024;
 /// Sends that are unanswered.
 const UNANSWERED_SENDS: usize = 16;
 /// Copies in one run, about.
-const COPIES: u64 = 30_000;
+const COPIES: u64 = 100_000;
 /// Messages in one run.
 const MESSAGES: std::ops::RangeInclusive<u64> = 10..=2_000;
 
@@ -73,11 +73,9 @@ impl Step {
         let connecting: Vec<_> = online.map(|user| running.listen(*user, heard.clone())).collect();
         let there: Vec<Result<Held, BenchError>> =
             stream::iter(connecting).buffer_unordered(CONNECTING_AT_ONCE).collect().await;
-        let there = there.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let _there = there.into_iter().collect::<Result<Vec<_>, _>>()?;
         let Session { sender, arrivals: _arrivals } = running.connect(0).await?;
-        let copies = as_f64(COPIES) / count(there.len());
-        let messages = (COPIES / self.online.max(1)).clamp(*MESSAGES.start(), *MESSAGES.end());
-        let messages = if copies < 1.0 { *MESSAGES.start() } else { messages };
+        let messages = (COPIES / self.online).clamp(*MESSAGES.start(), *MESSAGES.end());
         // Opens lanes, and fills caches.
         self.send(&*sender, &conversation, 2).await?;
         heard_all(&heard, 2 * self.online).await?;

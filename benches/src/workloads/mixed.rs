@@ -9,7 +9,9 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use clap::Args;
-use fulmar_client::{Client, Content, Conversation, Event, Events, HistoryPolicy, PresenceState};
+use fulmar_client::{
+    Client, Content, Conversation, Event, Events, HistoryPolicy, OutgoingMessage, PresenceState,
+};
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -31,13 +33,14 @@ use crate::{
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Options {
-    /// Users, each with a device; all are members of the group on everybody's screen.
-    #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u32).range(3..=1_000))]
+    /// Users, each with a device; all are members of the group on everybody's screen. In larger groups nobody is told
+    /// of presence.
+    #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u32).range(3..=64))]
     users: u32,
     /// Messages that each user writes a second.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     rate: u32,
-    /// Changes of presence by each user in ten seconds.
+    /// Changes of presence by each user in ten seconds, and as many of typing.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(0..=100))]
     presence: u32,
     /// How long each half is, after two seconds of warming up.
@@ -78,7 +81,10 @@ impl Options {
         let (group, _) = founder.0.create_group("evening", &members, HistoryPolicy::All).await?;
         let (mut flows, mut arrivals, mut going_on) = (Vec::new(), Vec::new(), Vec::new());
         for (nth, (client, events)) in clients.into_iter().enumerate() {
+            let evening = client.conversation(group.id());
             client.watch(&[group.id()]).await?;
+            // Nobody sees those who have not written, nor before having written.
+            evening.send(OutgoingMessage::text("good evening")).await?;
             let user = first + nth;
             let neighbour = first + (nth + 1) % self.users();
             let handle = server.conversation(&[user, neighbour]).await?;
@@ -88,9 +94,9 @@ impl Options {
             if loud && self.presence > 0 {
                 let every = Duration::from_secs(10) / self.presence;
                 let offset = every.mul_f64(as_f64(u64::try_from(nth).unwrap_or(0)) / f64::from(self.users));
-                going_on.push(Task(tokio::spawn(come_and_go(client, every, offset))));
+                going_on.push(Task(tokio::spawn(come_and_go(client, evening, every, offset))));
             }
-            flows.push((Arc::new(Writer { conversation, types: loud }) as Arc<dyn Sender>, handle));
+            flows.push((Arc::new(Writer(conversation)) as Arc<dyn Sender>, handle));
             arrivals.push(arriving);
         }
         let (_, mut figures) = open_loop::run(server, flows, arrivals, self.schedule(seed)).await?;
@@ -103,7 +109,10 @@ impl Options {
         let quiet_first = seed.is_multiple_of(2);
         let one = self.half(server, seed, !quiet_first).await?;
         let other = self.half(server, seed, quiet_first).await?;
-        let (mut figures, quiet) = if quiet_first { (other, one) } else { (one, other) };
+        let (mut figures, quiet): (Figures, Figures) = if quiet_first { (other, one) } else { (one, other) };
+        if self.presence > 0 && figures.get("presence_and_typing_told_per_s") == Some(0.0) {
+            return Err(BenchError::wrong("nobody was told of presence: there was no presence load"));
+        }
         for (name, of_quiet) in [
             ("p50_us", "p50_quiet_us"),
             ("p99_us", "p99_quiet_us"),
@@ -149,12 +158,13 @@ async fn read(client: Client, mut events: Events, arrived: mpsc::Sender<Arrival>
     }
 }
 
-/// Is there, and away, by turns.
-async fn come_and_go(client: Client, every: Duration, offset: Duration) {
+/// Is away, and is there and types, by turns.
+async fn come_and_go(client: Client, evening: Conversation, every: Duration, offset: Duration) {
     tokio::time::sleep(offset).await;
     loop {
         for state in [PresenceState::Away, PresenceState::Online] {
-            if client.set_presence(state).await.is_err() {
+            let typing = evening.typing(state == PresenceState::Online).await;
+            if typing.and(client.set_presence(state).await).is_err() {
                 return;
             }
             tokio::time::sleep(every).await;
@@ -162,11 +172,8 @@ async fn come_and_go(client: Client, every: Duration, offset: Duration) {
     }
 }
 
-/// Writes to the neighbour, and shows it beforehand.
-struct Writer {
-    conversation: Conversation,
-    types: bool,
-}
+/// Writes to the neighbour.
+struct Writer(Conversation);
 
 impl Sender for Writer {
     fn send<'a>(
@@ -175,12 +182,7 @@ impl Sender for Writer {
         body: Bytes,
     ) -> BoxFuture<'a, Result<Acknowledgement, BenchError>> {
         Box::pin(async move {
-            let message = fulmar_client::OutgoingMessage::new("text/plain", body);
-            let sending = self.conversation.enqueue(message).await?;
-            if self.types {
-                // For the next one.
-                self.conversation.typing(true).await?;
-            }
+            let sending = self.0.enqueue(OutgoingMessage::new("text/plain", body)).await?;
             Ok(Box::pin(async { Ok(sending.await.map(drop)?) }) as Acknowledgement)
         })
     }

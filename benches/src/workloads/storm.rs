@@ -10,7 +10,7 @@ use clap::Args;
 use fulmar_client::{Client, Events, Status};
 use futures_util::{StreamExt, future::BoxFuture, stream};
 use serde_json::{Value, json};
-use tokio::{sync::watch, task::JoinSet, time::Instant, time::timeout};
+use tokio::{task::JoinSet, time::Instant, time::timeout};
 
 use super::CONNECTING_AT_ONCE;
 use crate::{
@@ -23,6 +23,8 @@ use crate::{
     usage::Usage,
 };
 
+/// A client without a session is asked again after this.
+const ASKED_AGAIN_AFTER: Duration = Duration::from_millis(5);
 /// Longer than any back-off.
 const BACK_WITHIN: Duration = Duration::from_secs(180);
 
@@ -43,15 +45,10 @@ impl Options {
         let clients: Vec<Result<(Client, Events), BenchError>> =
             connecting.buffer_unordered(CONNECTING_AT_ONCE).collect().await;
         let clients = clients.into_iter().collect::<Result<Vec<_>, _>>()?;
+        server.kill().await?;
         let mut returning = JoinSet::new();
         for (client, _) in &clients {
-            returning.spawn(came_back(client.status()));
-        }
-        server.kill().await?;
-        let mut asking = JoinSet::new();
-        for (client, _) in &clients {
-            let client = client.clone();
-            asking.spawn(async move { client.ping().await });
+            returning.spawn(came_back(client.clone()));
         }
         server.restart(place).await?;
         let (listens, before) = (Instant::now(), Usage::of(&server.processes())?);
@@ -65,7 +62,6 @@ impl Options {
         let all = watched(server.processes(), timeout(BACK_WITHIN, all).map_late());
         all.await?;
         let spent = Usage::of(&server.processes())?.processor_us_since(&before);
-        asking.shutdown().await;
         let mut figures = times(back, self.clients());
         figures.set("server_cpu_us_per_session", spent / f64::from(self.clients));
         Ok(figures)
@@ -105,15 +101,17 @@ where
     }
 }
 
-/// When a client that lost its session had one again.
-async fn came_back(mut status: watch::Receiver<Status>) -> Result<Instant, BenchError> {
-    status.wait_for(|status| !status.is_online()).await.map_err(BenchError::wrong)?;
-    let status = status.wait_for(|status| status.is_online() || status.is_ended());
-    match &*status.await.map_err(BenchError::wrong)? {
-        Status::Ended { reason, .. } => {
-            Err(BenchError::Wrong(format!("a client did not come back: {reason}")))
+/// When a client whose server died had a sign of life from the next one. It is asked for from the death on: a client
+/// with nothing under way would not notice. An answer is due over a session; when that ends, the next one is asked.
+async fn came_back(client: Client) -> Result<Instant, BenchError> {
+    loop {
+        if client.ping().await.is_ok() {
+            return Ok(Instant::now());
         }
-        _ => Ok(Instant::now()),
+        if let Status::Ended { reason, .. } = &*client.status().borrow() {
+            return Err(BenchError::Wrong(format!("a client did not come back: {reason}")));
+        }
+        tokio::time::sleep(ASKED_AGAIN_AFTER).await;
     }
 }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fulmar_interop_tests::network::Profile;
 use fulmar_interop_tests::simulation::{SeedReport, StormOptions, StormsOptions, storms};
+use fulmar_network_model::Profile;
 use fulmar_server::ServerFault;
 
 /// As many of the last events are printed of a storm that went wrong.

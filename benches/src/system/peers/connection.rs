@@ -14,7 +14,7 @@ pub(super) const SESSION_MAX: Duration = Duration::from_secs(60);
 /// Messages that one client may have unanswered.
 pub(super) const INFLIGHT_MAX: u16 = 10_000;
 /// How long one attempt may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a client tries to get its connection back before it gives up.
 const LOST_MAX: Duration = Duration::from_secs(60);
 /// Refusals in a row after which the server counts as gone.

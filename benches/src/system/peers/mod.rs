@@ -24,7 +24,8 @@ mod process;
 mod quic;
 #[cfg(feature = "peers")]
 mod rmqtt;
-#[cfg(all(test, feature = "peers"))]
+#[cfg(feature = "peers")]
+#[cfg(test)]
 mod tests;
 
 use super::System;

@@ -1,6 +1,6 @@
 //! Mosquitto: an MQTT broker in one thread, its persistence a snapshot that is written now and then.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use rustls::ClientConfig;
@@ -8,7 +8,7 @@ use rustls::ClientConfig;
 use super::{
     conversations::Conversations,
     mqtt::Devices,
-    process::{Preparation, ServerProcess, program, version},
+    process::{BROKER_START_MAX, Preparation, ServerProcess, program, version},
 };
 use crate::{
     error::BenchError,
@@ -16,7 +16,6 @@ use crate::{
     system::{ConversationHandle, Promises, Running, Session, System},
 };
 
-const START_MAX: Duration = Duration::from_secs(15);
 const INSTALL: &str = "apt-get install mosquitto";
 
 /// See the module.
@@ -40,7 +39,7 @@ impl System for Mosquitto {
             let tls = Arc::new(at.certificate.client_config()?);
             let mut command = place.command(program);
             command.arg("-c").arg(configuration);
-            let server = at.start(command, START_MAX).await?;
+            let server = at.start(command, BROKER_START_MAX).await?;
             let running: Box<dyn Running> = Box::new(Broker {
                 server,
                 tls,

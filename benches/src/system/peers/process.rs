@@ -17,6 +17,8 @@ use tokio::{
 use super::certificate::Certificate;
 use crate::{error::BenchError, place::Place};
 
+/// How long a broker may take to start.
+pub(super) const BROKER_START_MAX: Duration = Duration::from_secs(15);
 /// How long a killed process may take to be gone.
 const ENDING_MAX: Duration = Duration::from_secs(5);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
@@ -183,7 +185,8 @@ pub(super) async fn version(command: &mut Command) -> Result<String, BenchError>
     let output = command.stdin(Stdio::null()).output().await?;
     let text = [output.stdout, output.stderr].concat();
     let text = String::from_utf8_lossy(&text);
-    let words = text.split_whitespace().map(|word| word.trim_start_matches('v').trim_end_matches(','));
+    let words = text.split(|one: char| one.is_whitespace() || one == '/' || one == '-');
+    let words = words.map(|word| word.trim_start_matches('v').trim_end_matches(','));
     let is_version =
         |word: &&str| word.starts_with(|first: char| first.is_ascii_digit()) && word.contains('.');
     Ok(words.into_iter().find(is_version).unwrap_or("unknown").to_owned())

@@ -15,10 +15,9 @@ use quinn::{
 };
 use tokio::{io::Join, time::timeout};
 
+use super::connection::CONNECT_TIMEOUT;
 use crate::{error::BenchError, place::SERVER_NAME};
 
-/// How long one attempt may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Silence after which the server counts as gone: nothing refuses what nobody listens to.
 const IDLE_MAX: Duration = Duration::from_secs(20);
 const KEEP_ALIVE: Duration = Duration::from_secs(5);

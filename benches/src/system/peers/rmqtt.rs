@@ -1,13 +1,11 @@
 //! rmqtt: an MQTT broker in Rust that takes MQTT over QUIC, one stream for each client; sessions and queues in memory.
 
-use std::time::Duration;
-
 use futures_util::future::BoxFuture;
 
 use super::{
     conversations::Conversations,
     mqtt::Devices,
-    process::{Preparation, ServerProcess, free_port, program, version},
+    process::{BROKER_START_MAX, Preparation, ServerProcess, free_port, program, version},
 };
 use crate::{
     error::BenchError,
@@ -15,7 +13,6 @@ use crate::{
     system::{ConversationHandle, Promises, Running, Session, System},
 };
 
-const START_MAX: Duration = Duration::from_secs(15);
 const INSTALL: &str = "apt-get install cmake protobuf-compiler && cargo install rmqttd";
 
 /// See the module.
@@ -39,7 +36,7 @@ impl System for Rmqtt {
                 at.write("rmqtt.toml", &configuration(&at, free_port(place.address())?.port()))?;
             let mut command = place.command(program);
             command.arg("--config").arg(configuration);
-            let server = at.start(command, START_MAX).await?;
+            let server = at.start(command, BROKER_START_MAX).await?;
             let tls = server.at.certificate.client_config()?;
             let (conversations, devices) = (Conversations::default(), Devices::default());
             let running: Box<dyn Running> = Box::new(Broker { server, version, tls, conversations, devices });

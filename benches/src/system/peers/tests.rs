@@ -23,7 +23,8 @@ async fn started(name: &str, place: &Place) -> Option<Box<dyn Running>> {
         Err(error @ BenchError::NotInstalled { .. }) => {
             use std::io::Write as _;
             // Not captured by the harness, unlike what a macro prints.
-            writeln!(std::io::stderr(), "SKIPPED: {name}: {error}").unwrap();
+            let line = format!("SKIPPED: {name}: {error}\n");
+            std::io::stderr().write_all(line.as_bytes()).unwrap();
             None
         }
         Err(error) => panic!("{name}: {error}"),

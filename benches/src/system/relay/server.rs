@@ -18,7 +18,7 @@ use crate::{
     floors::quic::{self, CHUNK_BYTES_MAX},
 };
 
-/// A message on its way to a device: its conversation, and its octets behind their length.
+/// Messages on their way to a device: their conversation, and their octets, each message's behind its length.
 type Passed = (u64, Bytes);
 /// The devices that are there, by user.
 type Devices = Arc<Mutex<HashMap<u32, mpsc::Sender<Passed>>>>;
@@ -82,30 +82,37 @@ async fn send_lane(mut answers: SendStream, mut sends: RecvStream, devices: Devi
     let mut taken = 0_u64;
     while let Ok(Some(chunk)) = sends.read_chunk(CHUNK_BYTES_MAX, true).await {
         buffer.extend_from_slice(&chunk.bytes);
-        let before = taken;
-        while let Some(message) = next(&mut buffer)? {
-            for member in &members {
-                let queue = devices.lock().get(member).cloned();
-                if let Some(queue) = queue {
-                    let _ = queue.send((conversation, message.clone())).await;
-                }
-            }
-            taken += 1;
+        let (count, messages) = whole(&mut buffer)?;
+        if count == 0 {
+            continue;
         }
-        if taken > before {
-            answers.write_all(&taken.to_be_bytes()).await.ok()?;
+        let queues: Vec<_> = {
+            let devices = devices.lock();
+            members.iter().filter_map(|member| devices.get(member).cloned()).collect()
+        };
+        for queue in queues {
+            // A device that has just gone misses it.
+            let _ = queue.send((conversation, messages.clone())).await;
         }
+        taken += count;
+        answers.write_all(&taken.to_be_bytes()).await.ok()?;
     }
     Some(())
 }
 
-/// The next message with its length before it, if all of it is there. Nothing at all for one that is too long.
-fn next(buffer: &mut BytesMut) -> Option<Option<Bytes>> {
-    let Some(length) = buffer.first_chunk().map(|length| u32::from_be_bytes(*length)) else {
-        return Some(None);
-    };
-    let length = usize::try_from(length).ok().filter(|length| *length <= MESSAGE_BYTES_MAX)?;
-    Some((buffer.len() >= 4 + length).then(|| buffer.split_to(4 + length).freeze()))
+/// The messages of which all is there, with their lengths before them, and how many they are. Nothing at all where one
+/// is too long.
+fn whole(buffer: &mut BytesMut) -> Option<(u64, Bytes)> {
+    let (mut count, mut end) = (0, 0);
+    while let Some(length) = buffer.get(end..).and_then(|rest| rest.first_chunk()) {
+        let length = usize::try_from(u32::from_be_bytes(*length)).ok();
+        let next = end + 4 + length.filter(|length| *length <= MESSAGE_BYTES_MAX)?;
+        if next > buffer.len() {
+            break;
+        }
+        (count, end) = (count + 1, next);
+    }
+    Some((count, buffer.split_to(end).freeze()))
 }
 
 /// Writes what waits for a device, each conversation on a stream of its own.
@@ -143,21 +150,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_is_taken_when_all_of_it_is_there() {
+    fn messages_are_taken_when_all_of_them_is_there() {
         let mut buffer = BytesMut::new();
-        assert_eq!(next(&mut buffer), Some(None));
+        assert_eq!(whole(&mut buffer), Some((0, Bytes::new())));
         buffer.put_u32(2);
         buffer.put_u8(b'h');
-        assert_eq!(next(&mut buffer), Some(None));
-        buffer.put_slice(b"ix");
-        assert_eq!(next(&mut buffer), Some(Some(Bytes::from_static(b"\0\0\0\x02hi"))));
-        assert_eq!(buffer, "x");
+        assert_eq!(whole(&mut buffer), Some((0, Bytes::new())));
+        buffer.put_slice(b"i\0\0\0\x01x\0\0");
+        assert_eq!(whole(&mut buffer), Some((2, Bytes::from_static(b"\0\0\0\x02hi\0\0\0\x01x"))));
+        assert_eq!(buffer, "\0\0");
     }
 
     #[test]
     fn a_length_that_no_message_has_ends_the_lane() {
         let mut buffer = BytesMut::new();
         buffer.put_u32(u32::MAX);
-        assert_eq!(next(&mut buffer), None);
+        assert_eq!(whole(&mut buffer), None);
     }
 }

@@ -15,7 +15,7 @@ use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use quinn::{ClientConfig, Endpoint, EndpointConfig, RecvStream, ServerConfig, TokioRuntime};
 use tokio::time::{Instant, sleep_until};
 
-use crate::network::Profile;
+use fulmar_network_model::Profile;
 
 use super::super::credentials::WorldCredentials;
 use super::super::device::Device;

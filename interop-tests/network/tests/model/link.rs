@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use fulmar_interop_tests::network::{
+use fulmar_network_model::{
     Burst, DropCause, Fate, HEADER_BYTES, JITTER_MULTIPLE_MAX, Link, LinkOptions, MtuStep, Rate, Reordering,
     Share, Window,
 };
@@ -202,7 +202,7 @@ fn what_is_still_queued_when_an_outage_begins_is_lost() {
 
 #[test]
 fn one_seed_has_one_fate_and_another_seed_another() {
-    let options = fulmar_interop_tests::network::Profile::UBER_P95.up;
+    let options = fulmar_network_model::Profile::UBER_P95.up;
     let run = |seed| {
         let mut link = Link::new(options, seed);
         (0..1_000).map(|number| link.offer(ms(10) * number, 300)).collect::<Vec<_>>()

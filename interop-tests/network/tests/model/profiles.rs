@@ -3,9 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use fulmar_interop_tests::network::{
-    DropCause, Fate, Handovers, Link, LinkOptions, Periodic, Profile, Share,
-};
+use fulmar_network_model::{DropCause, Fate, Handovers, Link, LinkOptions, Periodic, Profile, Share};
 
 use super::ms;
 

@@ -19,7 +19,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::options::{Burst, Handovers, LinkOptions, Periodic, Rate, Reordering, Share};
+use crate::options::{Burst, Handovers, LinkOptions, Periodic, Rate, Reordering, Share};
 
 /// A named pair of links.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -3,7 +3,7 @@
 use std::num::NonZeroU64;
 use std::time::Duration;
 
-use super::limits::{MTU_STEPS_MAX, OUTAGES_MAX, UDP_PAYLOAD_BYTES_ETHERNET};
+use crate::limits::{MTU_STEPS_MAX, OUTAGES_MAX, UDP_PAYLOAD_BYTES_ETHERNET};
 
 /// A share of all packets, or a probability: 0 to 1.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
@@ -36,7 +36,7 @@ impl Share {
 
 /// How fast a link carries bytes away, and how many it lets wait.
 ///
-/// Bytes are those of the UDP payload and of the headers ([`HEADER_BYTES`](super::HEADER_BYTES)).
+/// Bytes are those of the UDP payload and of the headers ([`HEADER_BYTES`](crate::HEADER_BYTES)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
     /// Bits a second.
@@ -178,7 +178,7 @@ pub struct LinkOptions {
     /// What every packet takes.
     pub delay: Duration,
     /// The mean of what is added to it: drawn for each packet from an exponential distribution and cut off
-    /// at [`JITTER_MULTIPLE_MAX`](super::JITTER_MULTIPLE_MAX) times the mean. Queues at radios have such
+    /// at [`JITTER_MULTIPLE_MAX`](crate::JITTER_MULTIPLE_MAX) times the mean. Queues at radios have such
     /// one-sided tails. Order is kept: a packet waits for the one before it, so that packets close together
     /// have more of it on average.
     pub jitter: Duration,

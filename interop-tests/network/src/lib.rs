@@ -2,7 +2,7 @@
 //!
 //! Pure: no sockets, no runtime, no clock; time is an argument, counted from whatever moment its user chose,
 //! and the only randomness is a generator made from a seed. So the simulated network
-//! (`crate::simulation`) and an emulator between real sockets can share it, and two runs with the same seed
+//! (`fulmar-interop-tests`) and an emulator between real sockets (`fulmar-benches`) can share it, and two runs with the same seed
 //! and the same packets have the same fates.
 //!
 //! Absent on purpose: the contents of packets, corruption (QUIC drops what it cannot authenticate, so a
@@ -12,10 +12,13 @@ mod limits;
 mod link;
 mod options;
 mod profile;
+mod trace;
 
 pub use limits::{
-    DELAY_MAX, HEADER_BYTES, JITTER_MULTIPLE_MAX, MTU_STEPS_MAX, OUTAGES_MAX, UDP_PAYLOAD_BYTES_ETHERNET,
+    DELAY_MAX, HEADER_BYTES, JITTER_MULTIPLE_MAX, MTU_STEPS_MAX, OUTAGES_MAX, TRACE_OPPORTUNITIES_MAX,
+    TRACE_OPPORTUNITY_BYTES, TRACE_QUEUE_BYTES, UDP_PAYLOAD_BYTES_ETHERNET,
 };
 pub use link::{DropCause, Fate, Link};
 pub use options::{Burst, Handovers, LinkOptions, MtuStep, Periodic, Rate, Reordering, Share, Window};
 pub use profile::Profile;
+pub use trace::{Trace, TraceError};

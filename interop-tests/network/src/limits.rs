@@ -14,3 +14,9 @@ pub const MTU_STEPS_MAX: usize = 4;
 pub const HEADER_BYTES: u32 = 28;
 /// Bytes: the UDP payload of an Ethernet frame over IPv4.
 pub const UDP_PAYLOAD_BYTES_ETHERNET: u16 = 1_472;
+/// Lines of a trace: at most 16 MiB in memory.
+pub const TRACE_OPPORTUNITIES_MAX: usize = 4_000_000;
+/// Bytes, headers included, that one line of a trace lets leave.
+pub const TRACE_OPPORTUNITY_BYTES: u32 = 1_500;
+/// Bytes that wait for a trace's opportunities where the options have no rate that says so.
+pub const TRACE_QUEUE_BYTES: u32 = 262_144;

@@ -15,8 +15,9 @@ use std::time::Duration;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
-use super::limits::{DELAY_MAX, HEADER_BYTES, JITTER_MULTIPLE_MAX};
-use super::options::{Burst, Handovers, LinkOptions, Rate, Share};
+use crate::limits::{DELAY_MAX, HEADER_BYTES, JITTER_MULTIPLE_MAX, TRACE_QUEUE_BYTES};
+use crate::options::{Burst, Handovers, LinkOptions, Rate, Share};
+use crate::trace::{Trace, TraceQueue};
 
 /// Why a link dropped a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -67,6 +68,8 @@ pub struct Link {
     latest: Option<Duration>,
     /// When what is queued now has left.
     queue_empty_at: Duration,
+    /// What waits where a trace takes the place of the rate.
+    trace: Option<TraceQueue>,
     /// The latest arrival of what came in order: nothing in order arrives before it.
     last_arrival: Duration,
     burst_is_bad: bool,
@@ -85,9 +88,18 @@ impl Link {
             switched_off: false,
             latest: None,
             queue_empty_at: Duration::ZERO,
+            trace: None,
             last_arrival: Duration::ZERO,
             burst_is_bad: false,
         }
+    }
+
+    /// Lets a recording say when bytes leave, in place of the options' rate. It begins at time zero. What may wait is
+    /// still said by the options, or is [`TRACE_QUEUE_BYTES`] where they have no rate.
+    #[must_use]
+    pub fn with_trace(mut self, trace: Trace) -> Self {
+        self.trace = Some(TraceQueue::new(trace));
+        self
     }
 
     /// What it is like.
@@ -102,6 +114,9 @@ impl Link {
         self.options = options;
         self.last_arrival = Duration::ZERO;
         self.queue_empty_at = self.latest.unwrap_or_default();
+        if let Some(trace) = &mut self.trace {
+            trace.clear(self.queue_empty_at);
+        }
     }
 
     /// Switches it off or on, whatever its options say.
@@ -112,6 +127,9 @@ impl Link {
     /// Bytes in the queue at a moment, headers and the packet under way included.
     #[must_use]
     pub fn queued_bytes(&self, now: Duration) -> u64 {
+        if let Some(trace) = &self.trace {
+            return trace.queued_bytes(now);
+        }
         let waiting = self.queue_empty_at.saturating_sub(now).as_nanos();
         let Some(rate) = self.options.rate else { return 0 };
         let bits = waiting.saturating_mul(u128::from(rate.bits_per_second.get())) / 1_000_000_000;
@@ -145,8 +163,13 @@ impl Link {
 
     /// When the last bit of a packet is on the link, if there is room to wait for that.
     fn departure(&mut self, now: Duration, bytes: u32) -> Option<Duration> {
-        let Some(Rate { bits_per_second, queue_bytes_max }) = self.options.rate else { return Some(now) };
         let bytes = u64::from(bytes.saturating_add(HEADER_BYTES));
+        if let Some(trace) = &mut self.trace {
+            let queue_bytes_max = self.options.rate.map_or(TRACE_QUEUE_BYTES, |rate| rate.queue_bytes_max);
+            let fits = trace.queued_bytes(now).saturating_add(bytes) <= u64::from(queue_bytes_max);
+            return fits.then(|| trace.departure(now, bytes));
+        }
+        let Some(Rate { bits_per_second, queue_bytes_max }) = self.options.rate else { return Some(now) };
         if self.queued_bytes(now).saturating_add(bytes) > u64::from(queue_bytes_max) {
             return None;
         }
