@@ -1,5 +1,7 @@
 //! rmqtt: an MQTT broker in Rust that takes MQTT over QUIC, one stream for each client; sessions and queues in memory.
 
+use std::net::SocketAddr;
+
 use futures_util::future::BoxFuture;
 
 use super::{
@@ -32,14 +34,15 @@ impl System for Rmqtt {
             let program = program("rmqttd", INSTALL)?;
             let version = version(tokio::process::Command::new(&program).arg("--version")).await?;
             let at = Preparation::new(place, "rmqtt-")?;
-            let configuration =
-                at.write("rmqtt.toml", &configuration(&at, free_port(place.address())?.port()))?;
+            let (rpc, quic) = (free_port(place.address())?, free_port(place.address())?);
+            let configuration = at.write("rmqtt.toml", &configuration(&at, rpc, quic))?;
             let mut command = place.command(program);
             command.arg("--config").arg(configuration);
             let server = at.start(command, BROKER_START_MAX).await?;
             let tls = server.at.certificate.client_config()?;
             let (conversations, devices) = (Conversations::default(), Devices::default());
-            let running: Box<dyn Running> = Box::new(Broker { server, version, tls, conversations, devices });
+            let running: Box<dyn Running> =
+                Box::new(Broker { server, version, quic, tls, conversations, devices });
             Ok(running)
         })
     }
@@ -47,31 +50,30 @@ impl System for Rmqtt {
 
 /// Its defaults, but for limits that would drop messages or hold back a sender. Without a listener over TCP it would
 /// open one on the usual port; this one also tells when the broker has started.
-fn configuration(at: &Preparation, rpc_port: u16) -> String {
+fn configuration(at: &Preparation, rpc: SocketAddr, quic: SocketAddr) -> String {
     let limits = "allow_anonymous = true\nnodelay = true\nmax_inflight = 10000\nmax_mqueue_len = 1000000\n";
-    let listener = |kind: &str| {
+    let listener = |kind: &str, address: SocketAddr| {
         format!(
             "[listener.{kind}.benchmark]\naddr = \"{address}\"\ncert = {chain:?}\nkey = {key:?}\n{limits}",
-            address = at.address,
             chain = at.certificate.certificate_file,
             key = at.certificate.key_file,
         )
     };
     format!(
-        "[rpc]\nserver_addr = \"{ip}:{rpc_port}\"\n\
+        "[rpc]\nserver_addr = \"{rpc}\"\n\
          [log]\nto = \"console\"\nlevel = \"warn\"\n\
          [plugins]\ndir = {plugins:?}\ndefault_startups = []\n\
          disabled_default_startups = [\"rmqtt-http-api\", \"rmqtt-acl\", \"rmqtt-counter\"]\n{tls}{quic}",
-        ip = at.address.ip(),
         plugins = at.path().join("plugins"),
-        tls = listener("tls"),
-        quic = listener("quic"),
+        tls = listener("tls", at.address),
+        quic = listener("quic", quic),
     )
 }
 
 struct Broker {
     server: ServerProcess,
     version: String,
+    quic: SocketAddr,
     tls: rustls::ClientConfig,
     conversations: Conversations,
     devices: Devices,
@@ -103,7 +105,7 @@ impl Running for Broker {
     fn connect(&self, user: usize) -> BoxFuture<'_, Result<Session, BenchError>> {
         Box::pin(async move {
             let conversations = self.conversations.of(user);
-            self.devices.connect_quic(user, &conversations, self.server.at.address, &self.tls).await
+            self.devices.connect_quic(user, &conversations, self.quic, &self.tls).await
         })
     }
 }
