@@ -162,7 +162,7 @@ fn chosen(asked: &Peers, workload: &dyn Workload) -> Result<Vec<Box<dyn System>>
     match asked {
         Peers::None => Ok(Vec::new()),
         Peers::All => match peers::all() {
-            all if all.is_empty() => Err(BenchError::wrong("this build has no peers: run with --peers none")),
+            all if all.is_empty() => Err(BenchError::wrong(peers::NOT_COMPILED)),
             all => Ok(all),
         },
         Peers::Named(names) => names.iter().map(|name| peers::named(name)).collect(),
