@@ -1,7 +1,6 @@
 //! What the whole-system tests share.
 
 mod harness;
-pub mod network;
 pub mod power_cut;
 pub mod simulation;
 

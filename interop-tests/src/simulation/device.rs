@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use quinn::{AsyncUdpSocket, TransportConfig};
 use tokio::task::AbortHandle;
 
-use crate::network::Profile;
+use fulmar_network_model::Profile;
 
 use super::credentials::WorldCredentials;
 use super::network::Host;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use fulmar_client::Event;
 use fulmar_protocol::UserId;
 
-use crate::network::Profile;
+use fulmar_network_model::Profile;
 
 use super::device::Device;
 use super::network::{Cause, Direction, InboxOptions};

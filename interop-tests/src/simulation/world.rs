@@ -16,7 +16,7 @@ use fulmar_server::{
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::network::Profile;
+use fulmar_network_model::Profile;
 
 use super::credentials::WorldCredentials;
 use super::ground::Ground;

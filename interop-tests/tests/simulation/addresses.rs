@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fulmar_client::{Status, UserId};
-use fulmar_interop_tests::network::Profile;
 use fulmar_interop_tests::simulation::{Device, SERVER_ADDRESS, SERVER_PORT, World, run};
+use fulmar_network_model::Profile;
 use tokio::time::Instant;
 
 use crate::pass;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fulmar_client::UserId;
-use fulmar_interop_tests::network::Profile;
 use fulmar_interop_tests::simulation::{Device, World, run};
+use fulmar_network_model::Profile;
 use fulmar_server::ServerOptions;
 
 use crate::pass;

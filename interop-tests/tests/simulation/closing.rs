@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fulmar_client::{OutgoingMessage, UserId};
-use fulmar_interop_tests::network::Profile;
 use fulmar_interop_tests::simulation::{Device, Direction, World, run};
+use fulmar_network_model::Profile;
 
 use crate::cluster::counted;
 use crate::pass;

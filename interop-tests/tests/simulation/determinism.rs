@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use fulmar_interop_tests::network::Profile;
 use fulmar_interop_tests::simulation::{StormOptions, StormsOptions, storms};
+use fulmar_network_model::Profile;
 
 const SEEDS: u64 = 10;
 

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fulmar_interop_tests::network::Profile;
 use fulmar_interop_tests::simulation::{Fault, StormOptions, run, storm};
+use fulmar_network_model::Profile;
 
 /// Each has to be found within so many seeds.
 const SEEDS: u64 = 20;

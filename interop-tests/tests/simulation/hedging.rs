@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use fulmar_client::{ClientBuilder, Content, Event, OutgoingMessage, UserId};
-use fulmar_interop_tests::network::{LinkOptions, Profile, Share};
 use fulmar_interop_tests::simulation::{Device, Direction, Trial, Verdict, Way, World, measure, run};
+use fulmar_network_model::{LinkOptions, Profile, Share};
 use parking_lot::Mutex;
 
 use crate::pass;

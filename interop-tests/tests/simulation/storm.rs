@@ -5,10 +5,10 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fulmar_interop_tests::network::Profile;
 use fulmar_interop_tests::simulation::{
     Ground, SeedReport, StormOptions, StormsOptions, run_in_real_time, storms,
 };
+use fulmar_network_model::Profile;
 use fulmar_server::ServerFault;
 
 /// As many of the last events are printed of a storm that went wrong.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fulmar_interop_tests::network::Profile;
 use fulmar_interop_tests::simulation::{Invariant, SeedReport, StormOptions, StormsOptions, storms};
+use fulmar_network_model::Profile;
 use fulmar_server::ServerOptions;
 
 /// Two storms, of which the one with seed 2 does this when its server starts.

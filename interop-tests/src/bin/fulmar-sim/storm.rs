@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::builder::PossibleValuesParser;
-use fulmar_interop_tests::network::Profile;
 use fulmar_interop_tests::simulation::{Fault, SeedReport, StormNews, StormOptions, StormsOptions, storms};
+use fulmar_network_model::Profile;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 

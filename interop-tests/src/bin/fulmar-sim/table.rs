@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
-use fulmar_interop_tests::network::Profile;
 use fulmar_interop_tests::simulation::{
     Figures, HeadOfLine, Settings, Trial, Way, first_messages, head_of_line, measure,
 };
+use fulmar_network_model::Profile;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use crate::network::{LinkOptions, Profile, Rate};
+use fulmar_network_model::{LinkOptions, Profile, Rate};
 
 use super::figures::{Delivery, Figures, Run};
 use super::measure;

@@ -7,7 +7,7 @@ use fulmar_client::{Client, Content, Event, OutgoingMessage, UserId};
 use parking_lot::Mutex;
 use tokio::time::sleep_until;
 
-use crate::network::{LinkOptions, Profile};
+use fulmar_network_model::{LinkOptions, Profile};
 
 use super::super::device::Device;
 use super::super::time::BEGINNING;

@@ -11,7 +11,7 @@ use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use tokio::time::Instant;
 
-use crate::network::HEADER_BYTES;
+use fulmar_network_model::HEADER_BYTES;
 
 use super::super::network::{Direction, Host, Tally, Verdict};
 use super::options::Trial;

@@ -6,7 +6,7 @@ use fulmar_server::Tune;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 
-use crate::network::Profile;
+use fulmar_network_model::Profile;
 
 /// Before messages are sent: sessions are open by then.
 pub(super) const SETTLING: Duration = Duration::from_secs(5);

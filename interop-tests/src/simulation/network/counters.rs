@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::network::DropCause;
+use fulmar_network_model::DropCause;
 
 use super::packet::Direction;
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use parking_lot::MutexGuard;
 use quinn::AsyncUdpSocket;
 
-use crate::network::{LinkOptions, Profile};
+use fulmar_network_model::{LinkOptions, Profile};
 
 use super::backbone::{Backbone, HostCell};
 use super::counters::Counters;

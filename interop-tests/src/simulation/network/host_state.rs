@@ -7,7 +7,7 @@ use std::time::Duration;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
-use crate::network::{Fate, Link, LinkOptions, Profile};
+use fulmar_network_model::{Fate, Link, LinkOptions, Profile};
 
 use super::counters::{Cause, Counters};
 use super::inbox::{Inbox, InboxOptions};

@@ -1,6 +1,6 @@
 //! A network of UDP hosts under tokio's clock.
 //!
-//! Every host hangs by two links (`crate::network`), up and down, on a backbone that takes no time and loses
+//! Every host hangs by two links (`fulmar_network_model`), up and down, on a backbone that takes no time and loses
 //! nothing. A packet passes the sender's tap, its up link and its NAT; waits on the receiver's side of the
 //! backbone until it has come so far; then passes the receiver's NAT, tap and down link; and waits at its socket
 //! until it has arrived. No task moves packets: whoever reads, sends or turns a knob first moves on what has
@@ -41,7 +41,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::network::Profile;
+use fulmar_network_model::Profile;
 
 use self::backbone::Backbone;
 

@@ -21,7 +21,7 @@ use parking_lot::Mutex;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 
-use crate::network::Profile;
+use fulmar_network_model::Profile;
 
 use super::device::Device;
 use super::ground::Ground;

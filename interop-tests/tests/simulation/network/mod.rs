@@ -1,9 +1,7 @@
 //! The simulated network itself: that it does what its figures say.
 
-mod link;
 mod packets;
 mod path;
-mod profiles;
 mod quic;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use fulmar_interop_tests::network::{LinkOptions, Profile};
 use fulmar_interop_tests::simulation::{Cause, Direction, InboxOptions, Network};
+use fulmar_network_model::{LinkOptions, Profile};
 use quinn::udp::{EcnCodepoint, RecvMeta, Transmit};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};

@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use fulmar_interop_tests::network::{DropCause, Profile};
 use fulmar_interop_tests::simulation::{Cause, Direction, Host, NAT_TIMEOUT_DEFAULT, Network, Verdict};
+use fulmar_network_model::{DropCause, Profile};
 
 use super::{Bound, ip, ms};
 

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fulmar_interop_tests::network::{DropCause, LinkOptions, Profile};
 use fulmar_interop_tests::simulation::{Cause, Direction, Host, Network};
+use fulmar_network_model::{DropCause, LinkOptions, Profile};
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use quinn::{
     ClientConfig, Connection, Endpoint, EndpointConfig, ServerConfig, TokioRuntime, TransportConfig,

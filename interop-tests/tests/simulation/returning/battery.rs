@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fulmar_client::{Event, UserId};
-use fulmar_interop_tests::network::Profile;
 use fulmar_interop_tests::simulation::{Device, Tally, World, run};
+use fulmar_network_model::Profile;
 
 use crate::pass;
 

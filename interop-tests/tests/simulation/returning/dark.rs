@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use fulmar_interop_tests::network::{LinkOptions, Profile, Share};
 use fulmar_interop_tests::simulation::{Direction, run};
+use fulmar_network_model::{LinkOptions, Profile, Share};
 
 use super::talk::{From, Talk, ms};
 use crate::pass;

@@ -3,8 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use fulmar_interop_tests::network::Profile;
 use fulmar_interop_tests::simulation::{Direction, Packet, run};
+use fulmar_network_model::Profile;
 
 use super::talk::{From, Talk};
 use crate::pass;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use fulmar_interop_tests::network::Profile;
 use fulmar_interop_tests::simulation::{Device, Direction, run};
+use fulmar_network_model::Profile;
 
 use super::talk::{From, Talk, ms};
 use crate::pass;

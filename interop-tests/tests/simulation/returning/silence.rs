@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fulmar_interop_tests::network::Profile;
 use fulmar_interop_tests::simulation::{Direction, Verdict, World, run};
+use fulmar_network_model::Profile;
 use parking_lot::Mutex;
 
 use super::talk::{From, Talk};

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fulmar_client::{Content, Event, OutgoingMessage, UserId};
-use fulmar_interop_tests::network::Profile;
 use fulmar_interop_tests::simulation::{Device, World};
+use fulmar_network_model::Profile;
 use parking_lot::Mutex;
 
 use crate::pass;
