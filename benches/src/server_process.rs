@@ -1,96 +1,175 @@
-//! The server in a process of its own, with a raw QUIC echo beside it as the floor.
+//! A server in a process of its own: Fulmar's, or that of a floor. It is this very program, started with `serve`.
+//!
+//! The process says on its standard output where it listens, or why it does not, and ends when its standard input
+//! does: with its parent, however that ends. It is in a process group of its own, so that Ctrl-C reaches it only
+//! through its parent.
 
 use std::{
-    net::{Ipv4Addr, SocketAddr},
-    path::Path,
+    net::SocketAddr,
+    path::{Path, PathBuf},
     process::Stdio,
+    time::Duration,
 };
 
-use fulmar_server::{Clock, Config, Development, Rng, Server, ServerOptions};
+use clap::{Args, ValueEnum};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, BufReader},
-    process::{Child, Command},
+    process::Child,
 };
 
-use crate::{error::BenchError, floors};
+use crate::{credentials::Credentials, error::BenchError, floors, place::Place, system};
+
+/// How long a server that was killed may take to be gone.
+const GONE_WITHIN: Duration = Duration::from_secs(5);
+/// How long a server may take to listen.
+const LISTENS_WITHIN: Duration = Duration::from_secs(30);
+
+/// Which server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Kind {
+    /// Fulmar itself.
+    Fulmar,
+    /// The raw relay: [`system::relay`].
+    Relay,
+    /// The raw echo, which also pushes: [`floors::raw_server`].
+    Raw,
+}
+
+/// What the process is told.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Which server.
+    #[arg(long)]
+    kind: Kind,
+    /// Where it listens.
+    #[arg(long)]
+    listen: SocketAddr,
+    /// The folder with its credentials and data.
+    #[arg(long)]
+    folder: PathBuf,
+}
 
 /// A running server process; killed when dropped.
 pub(crate) struct ServerProcess {
     child: Child,
-    pub(crate) server: SocketAddr,
-    pub(crate) echo: SocketAddr,
+    id: u32,
+    address: SocketAddr,
 }
 
 impl ServerProcess {
-    /// Starts this very program as a server on `data`.
-    pub(crate) async fn start(data: &Path) -> Result<Self, BenchError> {
-        let mut child = Command::new(std::env::current_exe()?)
-            .arg("serve")
-            .arg("--data")
-            .arg(data)
+    /// Starts it at a place whose folder has credentials. Port 0: the system chooses.
+    pub(crate) async fn start(place: &Place, kind: Kind, port: u16) -> Result<Self, BenchError> {
+        let name = kind.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+        let mut child = place
+            .command(std::env::current_exe()?)
+            .args(["serve", "--kind", &name, "--listen"])
+            .arg(SocketAddr::new(place.address(), port).to_string())
+            .arg("--folder")
+            .arg(place.folder())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            .process_group(0)
             .kill_on_drop(true)
             .spawn()?;
+        let id = child.id().ok_or(BenchError::ServerGone)?;
         let stdout = child.stdout.take().ok_or(BenchError::ServerGone)?;
         let mut lines = BufReader::new(stdout).lines();
-        let mut address = async || -> Result<SocketAddr, BenchError> {
-            let line = lines.next_line().await?.ok_or(BenchError::ServerGone)?;
-            line.parse().map_err(|_| BenchError::Wrong(format!("the server said {line:?}")))
-        };
-        let (server, echo) = (address().await?, address().await?);
-        Ok(Self { child, server, echo })
+        let line = tokio::time::timeout(LISTENS_WITHIN, lines.next_line()).await;
+        let line = line.map_err(|_| BenchError::Wrong(format!("the {name} server does not listen")))?;
+        let line = line?.ok_or(BenchError::ServerGone)?;
+        match line.split_once(' ') {
+            Some(("listening", address)) => {
+                let address = address.parse().map_err(BenchError::wrong)?;
+                Ok(Self { child, id, address })
+            }
+            _ => Err(BenchError::Wrong(format!("the {name} server did not start: {line}"))),
+        }
     }
 
-    /// Resident memory of the process, in bytes.
-    pub(crate) fn resident_bytes(&self) -> Result<u64, BenchError> {
-        let status = std::fs::read_to_string(self.path("status")?)?;
-        let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib = kib.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
-        Ok(kib.ok_or(BenchError::ServerGone)? * 1024)
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
-    /// Processor time of the process so far, in microseconds, to the hundredth of a second.
-    pub(crate) fn processor_us(&self) -> Result<u64, BenchError> {
-        let stat = std::fs::read_to_string(self.path("stat")?)?;
-        // Fields are counted after the name, which may hold spaces: utime is the 12th, stime the 13th.
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-        let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<u64>().ok());
-        let ticks = ticks(11).zip(ticks(12)).map(|(user, system)| user + system);
-        Ok(ticks.ok_or(BenchError::ServerGone)? * 10_000)
+    pub(crate) fn id(&self) -> u32 {
+        self.id
     }
 
-    fn path(&self, file: &str) -> Result<String, BenchError> {
-        Ok(format!("/proc/{}/{file}", self.child.id().ok_or(BenchError::ServerGone)?))
+    /// Kills it, as a crash would, and waits until it is gone.
+    pub(crate) async fn kill(&mut self) -> Result<(), BenchError> {
+        Ok(self.child.kill().await?)
+    }
+}
+
+impl Drop for ServerProcess {
+    /// Waits until it is gone, so that it writes nothing into a folder that is being removed.
+    fn drop(&mut self) {
+        let _ = self.child.start_kill();
+        let deadline = tokio::time::Instant::now() + GONE_WITHIN;
+        while matches!(self.child.try_wait(), Ok(None)) && tokio::time::Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 }
 
 /// The process's own main: serves until standard input ends.
-pub(crate) async fn serve(data: &Path) -> Result<(), BenchError> {
-    let development = Development::create_or_open(data, Clock::system())?;
-    let mut config = Config::development();
-    config.listen.address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    config.listen.admin = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    development.configure(&mut config);
-    let options = ServerOptions::new(
-        data.to_owned(),
-        config,
-        development.credentials(),
-        Clock::system(),
-        Rng::from_os()?,
-    );
-    let server = Server::start(options).await?;
-    let echo = floors::EchoServer::start(&development)?;
-    announce(server.address(), echo.address()?)?;
+pub(crate) async fn serve(options: Options) -> Result<(), BenchError> {
+    let credentials = Credentials::open(&options.folder);
+    let started = start(&options, &credentials).await;
+    match &started {
+        Ok((address, _)) => say(&format!("listening {address}"))?,
+        Err(error) => say(&error.to_string())?,
+    }
+    let _running = started?;
     let mut nothing = Vec::new();
     let _ = tokio::io::stdin().read_to_end(&mut nothing).await;
-    server.shutdown().await;
     Ok(())
 }
 
+/// Whatever keeps a server running.
+type Kept = Box<dyn std::any::Any + Send>;
+
+async fn start(options: &Options, credentials: &Credentials) -> Result<(SocketAddr, Kept), BenchError> {
+    let folder: &Path = &options.folder;
+    Ok(match options.kind {
+        Kind::Fulmar => {
+            let server = system::fulmar::serve(folder, options.listen, credentials).await?;
+            (server.address(), Box::new(server))
+        }
+        Kind::Relay => {
+            let endpoint = system::relay::serve(options.listen, credentials)?;
+            (endpoint.local_addr()?, Box::new(endpoint))
+        }
+        Kind::Raw => {
+            let endpoint = floors::raw_server::serve(options.listen, credentials)?;
+            (endpoint.local_addr()?, Box::new(endpoint))
+        }
+    })
+}
+
 #[expect(clippy::print_stdout, reason = "the parent process reads this")]
-fn announce(server: SocketAddr, echo: SocketAddr) -> Result<(), BenchError> {
+fn say(line: &str) -> Result<(), BenchError> {
     use std::io::Write;
-    println!("{server}\n{echo}");
+    println!("{}", line.replace('\n', " "));
     Ok(std::io::stdout().flush()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, UdpSocket};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_port_in_use_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let credentials = Credentials::create(folder.path(), Ipv4Addr::LOCALHOST.into()).unwrap();
+        let taken = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let listen = taken.local_addr().unwrap();
+        for kind in [Kind::Fulmar, Kind::Relay, Kind::Raw] {
+            let options = Options { kind, listen, folder: folder.path().to_owned() };
+            let error = start(&options, &credentials).await.err().unwrap().to_string();
+            assert!(error.contains(&format!("cannot listen on {listen}")), "{kind:?}: {error}");
+        }
+    }
 }

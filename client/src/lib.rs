@@ -100,8 +100,7 @@ pub use roster::{Member, Roster};
 pub use state::SimulatedDisk;
 pub use state::State;
 pub use status::Status;
-#[cfg(feature = "simulation")]
-pub use transport::simulated_transport;
+pub use transport::quic_transport;
 
 pub use fulmar_protocol::{
     AddMembers, ClientSeq, Content, ContentType, ConversationId, ConversationKind, CreateGroup, DeviceId,

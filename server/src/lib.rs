@@ -41,7 +41,7 @@ pub use metrics::{CloseReason, Family, Metrics};
 pub use nodes::{ClusterAuthority, ClusterCertificate, ClusterCertificateError};
 pub use server::{ClusterOptions, Server, ServerOptions, StartError};
 #[cfg(feature = "simulation")]
-pub use simulation::{SimulatedStore, Simulation, Tune, simulated_transport};
+pub use simulation::{SimulatedStore, Simulation, Tune};
 pub use store::{
     CompactProgress, FoundationDbOptions, Health, KEY_BYTES_MAX, KeyRange, QUEUE_CLOSURES_MAX,
     RANGE_ROWS_MAX, READ_TIME_MAX, RUN_TIME_MAX, RunError, SNAPSHOT_TIME_MAX, Snapshot, Store, StoreCounts,
@@ -54,4 +54,7 @@ pub use store::{MemoryDisk, SharedHandle, SharedStore, StoreTrouble, StoreTroubl
 pub use store::{StoreFault, StoreTallied, StoreTally};
 pub use transport::secret::{ClusterSecret, ClusterSecretError};
 pub use transport::tls::{TlsError, TlsOptions, crypto_provider, quic_server_config};
+pub use transport::tuning::{
+    admit as quic_admit, admit_streams as quic_admit_streams, transport as quic_transport,
+};
 pub use watched_files::FileError;

@@ -11,16 +11,9 @@ use quinn::{AsyncUdpSocket, TransportConfig};
 use rustls::time_provider::TimeProvider;
 
 use crate::store::{MemoryDisk, SharedHandle};
-use crate::transport::tuning;
 
 /// A last word on how QUIC is set: what a measurement varies.
 pub type Tune = fn(&mut TransportConfig);
-
-/// How QUIC is set in this server, for measurements that do without the rest of it.
-#[must_use]
-pub fn simulated_transport() -> TransportConfig {
-    tuning::transport()
-}
 
 /// See the module.
 #[derive(Clone, Debug)]

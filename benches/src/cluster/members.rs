@@ -7,10 +7,7 @@ use serde::Serialize;
 use tokio::time::{Instant, timeout};
 
 use super::{Times, World};
-use crate::error::BenchError;
-
-/// Users that are added at once.
-const ADDED_AT_ONCE: usize = 100;
+use crate::{error::BenchError, system::fulmar::ADDED_AT_ONCE};
 
 #[derive(Serialize)]
 pub(crate) struct Members {

@@ -4,11 +4,23 @@
 //! A system's server runs in processes of its own, started by [`System::start`] at a [`Place`]. Its clients run in
 //! this process, on its own well-kept client library.
 
-use std::time::Instant;
+pub(crate) mod fulmar;
+pub(crate) mod peers;
+pub(crate) mod relay;
+pub(crate) mod wire;
+
+use std::{
+    any::Any,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, task::JoinHandle};
 
 use crate::{error::BenchError, place::Place};
 
@@ -58,8 +70,59 @@ pub(crate) trait Running: Send + Sync {
         members: &'a [usize],
     ) -> BoxFuture<'a, Result<ConversationHandle, BenchError>>;
 
-    /// Connects a user's device, which from then on hears of every conversation of this user.
+    /// Connects a user's device, which from then on hears of every conversation of this user. Connecting again, when
+    /// the former session was dropped, is the same device that comes back and gets what it has missed.
     fn connect(&self, user: usize) -> BoxFuture<'_, Result<Session, BenchError>>;
+
+    /// Says beforehand that a user's device will be dropped and come back, to systems whose devices must keep something
+    /// for that.
+    fn may_come_back(&self, _user: usize) -> Result<(), BenchError> {
+        Ok(())
+    }
+
+    /// Connects a device that does nothing but stay until it is dropped, as lean at this end as the system permits.
+    fn hold(&self, user: usize) -> BoxFuture<'_, Result<Held, BenchError>> {
+        Box::pin(async move { Ok(Box::new(self.connect(user).await?) as Held) })
+    }
+
+    /// Connects a device that counts what arrives, and no more, until it is dropped.
+    fn listen(&self, user: usize, heard: Heard) -> BoxFuture<'_, Result<Held, BenchError>> {
+        Box::pin(async move {
+            let Session { sender, mut arrivals } = self.connect(user).await?;
+            let counting = Task(tokio::spawn(async move {
+                while arrivals.recv().await.is_some() {
+                    heard.one();
+                }
+            }));
+            Ok(Box::new((sender, counting)) as Held)
+        })
+    }
+}
+
+/// A connected device of which nothing is wanted but that it is there.
+pub(crate) type Held = Box<dyn Any + Send>;
+
+/// Counts arrivals over many devices.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Heard(Arc<AtomicU64>);
+
+impl Heard {
+    pub(crate) fn one(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A task that ends when this is dropped.
+pub(crate) struct Task(pub(crate) JoinHandle<()>);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// A conversation: its number here, and what the system calls it.

@@ -194,9 +194,8 @@ impl Endpoints {
 }
 
 /// How QUIC is set in a client that remembers no path, for measurements that do without the rest of it.
-#[cfg(feature = "simulation")]
 #[must_use]
-pub fn simulated_transport() -> TransportConfig {
+pub fn quic_transport() -> TransportConfig {
     transport_config(None)
 }
 

@@ -8,6 +8,5 @@ mod frames;
 
 pub(crate) use dial::{DialError, Dialled, Early, Failures, Trial, dial};
 pub(crate) use endpoint::Endpoints;
-#[cfg(feature = "simulation")]
-pub use endpoint::simulated_transport;
+pub use endpoint::quic_transport;
 pub(crate) use frames::{FrameReader, ReadError, close_for, error_code};

@@ -64,8 +64,10 @@ fn first_flight_bytes() -> u32 {
     u32::try_from(limits::FIRST_FLIGHT_BYTES_MAX).unwrap_or(u32::MAX)
 }
 
-/// The server's side of every connection, before anybody is authenticated.
-pub(crate) fn transport() -> TransportConfig {
+/// The server's side of every connection, before anybody is authenticated. Public for measurements that do without
+/// the rest of the server.
+#[must_use]
+pub fn transport() -> TransportConfig {
     let mut config = TransportConfig::default();
     config
         .max_concurrent_bidi_streams(VarInt::from_u32(first_flight_streams()))
@@ -127,13 +129,13 @@ pub(crate) fn hold_to_first_flight(connection: &Connection) {
 }
 
 /// Widens the window for a session.
-pub(crate) fn admit(connection: &Connection) {
+pub fn admit(connection: &Connection) {
     connection.set_receive_window(VarInt::from_u32(RECEIVE_WINDOW_BYTES));
 }
 
 /// Permits a busy session all the streams it may have. An idle one does without: each stream permitted costs
 /// about 100 bytes, used or not.
-pub(crate) fn admit_streams(connection: &Connection) {
+pub fn admit_streams(connection: &Connection) {
     let streams = u32::try_from(limits::BIDIRECTIONAL_STREAMS_MAX).unwrap_or(u32::MAX);
     connection.set_max_concurrent_bi_streams(VarInt::from_u32(streams));
 }

@@ -13,10 +13,10 @@ pub(crate) use self::{
 use std::process::ExitCode;
 
 use super::{LinkError, verify};
-use crate::{error::BenchError, report};
+use crate::{arguments::JsonTo, error::BenchError, report};
 
 /// Does what the options say. The exit code is that of the program behind the link.
-pub(crate) fn run(options: &LinkOptions, json: bool) -> ExitCode {
+pub(crate) fn run(options: &LinkOptions, json: Option<&JsonTo>) -> ExitCode {
     let outcome = if options.verify {
         verify::run(options, json)
     } else {

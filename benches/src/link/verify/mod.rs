@@ -25,7 +25,7 @@ use self::{
     stream::{Passage, Stream, pass},
 };
 use super::{Link, LinkError, LinkSettings, command::LinkOptions, emulator::Direction, models};
-use crate::error::BenchError;
+use crate::{arguments::JsonTo, error::BenchError};
 
 /// Bytes of a packet of the stream that leaves room, headers included, and of the one that does not.
 const PACED_BYTES: usize = 52;
@@ -46,7 +46,7 @@ const ADDED_US_P99_MAX: f64 = 5_000.0;
 const OTHERWISE_PERCENT_MAX: f64 = 0.1;
 
 /// Measures the profile that is asked for, or all, and says whether all is as it should be.
-pub(super) fn run(options: &LinkOptions, json: bool) -> Result<ExitCode, BenchError> {
+pub(super) fn run(options: &LinkOptions, json: Option<&JsonTo>) -> Result<ExitCode, BenchError> {
     let profiles: Vec<Profile> =
         options.profile.map_or_else(|| Profile::ALL.to_vec(), |profile| vec![*profile]);
     let bar = ProgressBar::new(0).with_style(style());

@@ -5,7 +5,7 @@ use std::io::Write;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use super::figures::Verdict;
-use crate::error::BenchError;
+use crate::{arguments::JsonTo, error::BenchError, report};
 
 /// The whole run.
 #[derive(Serialize)]
@@ -55,9 +55,8 @@ impl Results {
 }
 
 /// Prints it.
-pub(super) fn print(results: &Results, json: bool) -> Result<(), BenchError> {
-    let mut out = anstream::stdout().lock();
-    if json {
+pub(super) fn print(results: &Results, json: Option<&JsonTo>) -> Result<(), BenchError> {
+    if let Some(to) = json {
         let object = serde_json::json!({
             "workload": "link",
             "within": results.is_within(),
@@ -65,9 +64,9 @@ pub(super) fn print(results: &Results, json: bool) -> Result<(), BenchError> {
             "seconds": results.seconds,
             "profiles": results.profiles,
         });
-        writeln!(out, "{object}")?;
-        return Ok(());
+        return report::write_json(&object, to);
     }
+    let mut out = anstream::stdout().lock();
     writeln!(
         out,
         "{:<9} {:<4} {:<19} {:>9} {:>9} {:>9}",

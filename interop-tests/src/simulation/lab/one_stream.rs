@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
-use fulmar_client::simulated_transport as device_transport;
+use fulmar_client::quic_transport as device_transport;
 use fulmar_client::{Content, OutgoingMessage};
 use fulmar_protocol::{ClientSeq, DeviceId, DeviceTag, Entry, Frame, Ordinal, Seq};
-use fulmar_server::simulated_transport as server_transport;
+use fulmar_server::quic_transport as server_transport;
 use parking_lot::Mutex;
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use quinn::{ClientConfig, Endpoint, EndpointConfig, RecvStream, ServerConfig, TokioRuntime};
