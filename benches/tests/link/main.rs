@@ -232,7 +232,7 @@ fn the_check_says_in_json_what_was_asked_and_what_was_measured() {
     if !has_links() {
         return;
     }
-    let output = run(&["--verify", "--profile", "lossy-7", "--seconds", "5", "--json"]);
+    let output = run(&["--verify", "--profile", "lossy-7", "--seconds", "5", "--json", "-"]);
     let results: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     // How exact it is depends on what else runs here; the exit code says what the results say.
     let is_within = results["within"].as_bool().unwrap();
