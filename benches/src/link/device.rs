@@ -58,7 +58,8 @@ fn run_ip(ip: &Path, end: &'static str, batch: &str) -> Result<(), LinkError> {
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
-        .spawn()?;
+        .spawn()
+        .map_err(|error| LinkError::Program { program: ip.display().to_string(), error })?;
     if let Some(mut stdin) = child.stdin.take() {
         // If `ip` has ended early, its complaint says more than the broken pipe.
         let _ = stdin.write_all(batch.as_bytes());
