@@ -7,6 +7,7 @@
 //! Absent on purpose: windows, streams, timeouts and buffers, which are each end's own.
 
 mod goodbye;
+mod room;
 mod small_batches;
 mod thin;
 
@@ -16,6 +17,7 @@ use quinn::TransportConfig;
 use quinn::congestion::CubicConfig;
 
 pub use goodbye::close;
+pub use room::has_room;
 pub use small_batches::{BATCH_PACKETS_MAX, SmallBatches};
 pub use thin::{ThinConfig, WINDOW_PACKETS_MIN};
 

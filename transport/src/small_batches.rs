@@ -59,8 +59,7 @@ impl AsyncUdpSocket for SmallBatches {
     }
 
     fn max_transmit_segments(&self) -> usize {
-        let max = std::env::var("BATCH").ok().and_then(|v| v.parse().ok()).unwrap_or(BATCH_PACKETS_MAX);
-        self.inner.max_transmit_segments().min(max)
+        self.inner.max_transmit_segments().min(BATCH_PACKETS_MAX)
     }
 
     fn max_receive_segments(&self) -> usize {

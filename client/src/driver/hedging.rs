@@ -21,6 +21,7 @@ use fulmar_protocol::{
     ClientSeq, ConversationId, Datagram, DeviceTag, Entry, Extensions, Frame, HedgeBudget, HedgeQueue,
     HedgedEntries, HedgedEntry, HedgedSend, LossEstimate, Send, Seq, SeqRange, hedge_delay,
 };
+use fulmar_transport::has_room;
 use quinn::ConnectionStats;
 use tokio::time::Instant;
 
@@ -169,6 +170,7 @@ impl Driver {
             });
             let bytes = datagram.encode();
             let sent = bytes.len() <= DATAGRAM_BYTES_MAX
+                && has_room(&session.connection, bytes.len())
                 && hedging.budget.take(bytes.len())
                 && self.ephemeral.may_send_datagram(now)
                 && session.connection.send_datagram(bytes).is_ok();

@@ -149,6 +149,20 @@ fn at_three_and_a_half_percent_the_slowest_hundredth_does_not_wait_for_the_loss_
     assert_eq!(lanes.missing + hedged.missing, 0);
 }
 
+/// Copies once took the window from new messages: 22 one-way delays at p99.
+// FUL-HEDGE-19
+#[test]
+fn a_busy_device_on_a_lossy_path_does_not_wait_for_copies() {
+    let profile = Profile::by_name("uber-p50").unwrap();
+    let trial =
+        |per_second| Trial { per_second, ..Trial::new(*profile, Way::Hedged, Duration::from_secs(60)) };
+    let (busy, busier) = (measure(&trial(32.0), 1..3), measure(&trial(64.0), 1..3));
+    assert!(busy.hedges > 0.2, "there is room for some: {}", busy.hedges);
+    assert!(busy.multiple(950) < 1.7, "{}", busy.multiple(950));
+    assert!(busier.multiple(500) < 1.3 && busier.multiple(990) < 5.0, "{}", busier.multiple(990));
+    assert_eq!(busy.missing + busier.missing, 0);
+}
+
 // FUL-HEDGE-4
 #[test]
 fn on_a_clean_path_nothing_is_hedged() {

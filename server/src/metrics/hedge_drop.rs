@@ -7,6 +7,8 @@ pub(crate) enum HedgeDrop {
     Confirmed,
     /// Hedges have had their share of the bytes.
     Budget,
+    /// The congestion window had no room to spare.
+    Window,
     /// Too many copies waited.
     Queue,
     /// The path or the client takes no such datagram.
@@ -22,9 +24,10 @@ pub(crate) enum HedgeDrop {
 }
 
 impl HedgeDrop {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Confirmed,
         Self::Budget,
+        Self::Window,
         Self::Queue,
         Self::Path,
         Self::NotInForce,
@@ -37,6 +40,7 @@ impl HedgeDrop {
         match self {
             Self::Confirmed => "confirmed",
             Self::Budget => "budget",
+            Self::Window => "window",
             Self::Queue => "queue",
             Self::Path => "path",
             Self::NotInForce => "not_in_force",

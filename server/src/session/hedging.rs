@@ -34,6 +34,7 @@ use fulmar_protocol::{
     HedgedEntry, HedgedSend, LossEstimate, SendOpen, SendOrder, Seq, decode_entry_frame, hedge_delay,
     limits::{DATAGRAM_BYTES_MAX, HEDGED_FRAME_BYTES_MAX},
 };
+use fulmar_transport::has_room;
 use parking_lot::Mutex;
 use tokio::{
     sync::{Notify, oneshot},
@@ -200,7 +201,9 @@ impl Hedging {
             let Ok(entry) = decode_entry_frame(&copy.frame) else { continue };
             let hedged = HedgedEntry { conversation_id: copy.conversation, entry };
             let datagram = Datagram::HedgedEntry(hedged).encode();
-            if datagram.len() > DATAGRAM_BYTES_MAX || !down.budget.take(datagram.len()) {
+            if !has_room(session.connection(), datagram.len()) {
+                self.metrics.hedge_dropped(HedgeDrop::Window);
+            } else if datagram.len() > DATAGRAM_BYTES_MAX || !down.budget.take(datagram.len()) {
                 self.metrics.hedge_dropped(HedgeDrop::Budget);
             } else if session.connection().send_datagram(datagram).is_ok() {
                 self.metrics.hedges_sent.increment(1);

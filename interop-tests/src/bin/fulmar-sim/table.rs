@@ -31,6 +31,9 @@ pub(crate) struct Arguments {
     /// How many runs in each cell, each from another seed
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..=1_000))]
     seeds: u64,
+    /// Messages a second to the device, over its sixteen conversations
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    per_second: u16,
     /// The networks; may be named more than once (default: all)
     #[arg(long, value_name = "NAME", value_parser = profiles())]
     profile: Vec<String>,
@@ -135,7 +138,8 @@ fn cells(arguments: &Arguments) -> impl Iterator<Item = Cell> {
         let mut lanes_bytes = None;
         ways.clone().map(move |way| {
             let length = Duration::from_secs(arguments.minutes * 60);
-            let trial = Trial { settings: *settings, ..Trial::new(*profile, way, length) };
+            let per_second = arguments.per_second.into();
+            let trial = Trial { settings: *settings, per_second, ..Trial::new(*profile, way, length) };
             let figures = measure(&trial, 1..1 + arguments.seeds);
             if way == Way::Lanes {
                 lanes_bytes = Some(figures.bytes());

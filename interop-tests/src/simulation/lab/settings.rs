@@ -58,6 +58,14 @@ impl Settings {
         both("initial-rtt-800", |config| {
             config.initial_rtt(Duration::from_millis(800));
         }),
+        both("least-4", |config| {
+            let inner = Arc::new(CubicConfig::default());
+            config.congestion_controller_factory(Arc::new(ThinConfig::with_least(inner, 4)));
+        }),
+        both("least-16", |config| {
+            let inner = Arc::new(CubicConfig::default());
+            config.congestion_controller_factory(Arc::new(ThinConfig::with_least(inner, 16)));
+        }),
         both("iw-32", |config| {
             let mut cubic = CubicConfig::default();
             cubic.initial_window(32 * 1_200);
