@@ -23,6 +23,7 @@ pub(crate) fn show(steps: &[Outcome], common: &Common) -> Result<(), BenchError>
     object.insert("machine".to_owned(), machine::describe());
     object.insert("commit".to_owned(), machine::commit().into());
     object.insert("versions".to_owned(), versions(last));
+    object.insert("command".to_owned(), machine::command().into());
     object.insert("seed".to_owned(), common.seed.into());
     object.insert("runs".to_owned(), common.runs.into());
     object.append(&mut to_json(last));
