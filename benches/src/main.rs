@@ -16,6 +16,7 @@ mod network;
 mod open_loop;
 mod place;
 mod report;
+mod report_page;
 mod rounds;
 mod server_process;
 mod system;
@@ -87,6 +88,10 @@ enum Command {
                       DIR/dev must hold the certificates and keys that all nodes use, as fulmar serve --dev makes them."
     )]
     Cluster(cluster::Options),
+    /// Makes a page with pictures of the JSON files that workloads wrote.
+    #[command(after_help = "Example:\n  fulmar-bench latency --peers all --json figures/latency.json\n  \
+                            fulmar-bench report --from figures --to report")]
+    Report(report_page::Options),
     Link(link::LinkOptions),
     /// The first process of a command behind a link.
     #[command(hide = true)]
@@ -113,6 +118,7 @@ fn main() -> ExitCode {
     match &arguments.command {
         Command::Link(options) => return link::run(options, arguments.common.json.as_ref()),
         Command::Inside(options) => return link::inside(options),
+        Command::Report(options) => return report::exit(report_page::run(options)),
         _ => {}
     }
     permit_open_files();
@@ -120,13 +126,7 @@ fn main() -> ExitCode {
         let (runtime, network) = (network.runtime()?, Arc::new(network));
         runtime.block_on(until_told(arguments, network))
     });
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            report::complain(&error);
-            ExitCode::FAILURE
-        }
-    }
+    report::exit(result)
 }
 
 /// Ends early when it is told to: then everything that was begun is dropped, which ends servers and removes folders.
@@ -160,7 +160,7 @@ async fn run(arguments: Arguments, network: Arc<Network>) -> Result<(), BenchErr
         Command::Roam(options) => steps(&[options.on(network)], common).await,
         Command::Mixed(options) => steps(&[options], common).await,
         Command::Cluster(options) => report::show_alone(&Box::pin(cluster::run(options)).await?, common),
-        Command::Link(_) | Command::Inside(_) => Ok(()),
+        Command::Link(_) | Command::Inside(_) | Command::Report(_) => Ok(()),
         Command::Serve(options) => Box::pin(server_process::serve(options)).await,
     }
 }

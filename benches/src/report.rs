@@ -2,7 +2,7 @@
 //!
 //! A file is written beside its place and then moved there: there is never half a report.
 
-use std::io::Write;
+use std::{io::Write, process::ExitCode};
 
 use serde_json::{Map, Value, json};
 
@@ -175,6 +175,17 @@ fn promises(out: &mut impl Write, outcome: &Outcome) -> Result<(), BenchError> {
         ])?;
     }
     Ok(())
+}
+
+/// How the process ends; an error is one line on standard error.
+pub(crate) fn exit(result: Result<(), BenchError>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&error);
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// One line on standard error.
