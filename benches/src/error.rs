@@ -21,6 +21,8 @@ pub(crate) enum BenchError {
     Link(#[from] crate::link::LinkError),
     #[error("the server's process ended before its time (killed, or it crashed): run again")]
     ServerGone,
+    #[error("{what} is not installed; install it with: {install}")]
+    NotInstalled { what: String, install: String },
     #[error("interrupted: nothing was written")]
     Interrupted,
     #[error("{0}")]

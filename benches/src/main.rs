@@ -15,10 +15,12 @@ mod machine;
 mod network;
 mod open_loop;
 mod place;
+mod promises;
 mod report;
 mod report_page;
 mod rounds;
 mod server_process;
+mod syncs;
 mod system;
 mod usage;
 mod workloads;
@@ -82,6 +84,11 @@ enum Command {
     /// Messages and read marks, with and without presence and typing beside them.
     #[command(after_help = "Example:\n  fulmar-bench mixed --users 40 --seconds 15")]
     Mixed(mixed::Options),
+    /// What each system promises for an answered message, beside the syncs of its server that strace counts.
+    #[command(
+        after_help = "Examples:\n  fulmar-bench promises\n  fulmar-bench promises --peers nats,nats-synced"
+    )]
+    Promises(promises::Options),
     /// A cluster that runs already: delivery within a node and between two, appends to one conversation, large groups.
     #[command(
         after_help = "Example:\n  fulmar-bench cluster --data DIR --server 127.0.0.1:4433 --server 127.0.0.1:4443\n\n\
@@ -159,6 +166,7 @@ async fn run(arguments: Arguments, network: Arc<Network>) -> Result<(), BenchErr
         Command::Lossy(options) => steps(&[options.on(network)], common).await,
         Command::Roam(options) => steps(&[options.on(network)], common).await,
         Command::Mixed(options) => steps(&[options], common).await,
+        Command::Promises(options) => Box::pin(promises::run(&options, common)).await,
         Command::Cluster(options) => report::show_alone(&Box::pin(cluster::run(options)).await?, common),
         Command::Link(_) | Command::Inside(_) | Command::Report(_) => Ok(()),
         Command::Serve(options) => Box::pin(server_process::serve(options)).await,
@@ -167,6 +175,9 @@ async fn run(arguments: Arguments, network: Arc<Network>) -> Result<(), BenchErr
 
 /// Does the steps of a workload, and shows them together.
 async fn steps<W: Workload>(steps: &[W], common: &Common) -> Result<(), BenchError> {
+    if let Some(warning) = machine::warning() {
+        report::warn(&warning);
+    }
     let mut outcomes = Vec::new();
     for step in steps {
         outcomes.push(Box::pin(rounds::run(step, common)).await?);

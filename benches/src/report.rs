@@ -12,6 +12,7 @@ use crate::{
     figures::Runs,
     machine,
     rounds::{Contestant, Outcome},
+    system::Promises,
 };
 
 /// Shows the outcomes of a workload, one for each step of it (numbers of members, of sessions).
@@ -79,14 +80,16 @@ fn to_json(outcome: &Outcome) -> Map<String, Value> {
     object.insert("promises".to_owned(), json!(outcome.fulmar.promises));
     let floors = outcome.floors.iter().map(|(name, runs)| ((*name).to_owned(), runs.to_json().into()));
     object.insert("floors".to_owned(), Value::Object(floors.collect()));
-    let peers = outcome.peers.iter().map(|peer| (peer.name.to_owned(), peer_to_json(peer)));
+    let ours = outcome.fulmar.promises;
+    let peers = outcome.peers.iter().map(|peer| (peer.name.to_owned(), peer_to_json(peer, ours)));
     object.insert("peers".to_owned(), Value::Object(peers.collect()));
     object
 }
 
-fn peer_to_json(peer: &Contestant) -> Value {
+fn peer_to_json(peer: &Contestant, ours: Promises) -> Value {
     let mut object = peer.runs.to_json();
     object.insert("promises".to_owned(), json!(peer.promises));
+    object.insert("equal_promises".to_owned(), (peer.promises == ours).into());
     object.insert("version".to_owned(), peer.version.clone().into());
     object.insert("release_year".to_owned(), peer.release_year.into());
     if let Some(failure) = &peer.failure {

@@ -21,6 +21,8 @@ use crate::{
 
 /// How often the server's processes are looked after.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// One run of one system takes no longer, whatever was asked for: something hangs.
+const RUN_TIME_MAX: Duration = Duration::from_secs(2 * 3_600);
 
 /// Something to do with a system, and with its floors.
 pub(crate) trait Workload: Sync {
@@ -160,7 +162,7 @@ fn chosen(asked: &Peers, workload: &dyn Workload) -> Result<Vec<Box<dyn System>>
     match asked {
         Peers::None => Ok(Vec::new()),
         Peers::All => match peers::all() {
-            all if all.is_empty() => Err(BenchError::wrong("this build has no peers: run with --peers none")),
+            all if all.is_empty() => Err(BenchError::wrong(peers::NOT_COMPILED)),
             all => Ok(all),
         },
         Peers::Named(names) => names.iter().map(|name| peers::named(name)).collect(),
@@ -211,6 +213,9 @@ pub(crate) async fn watched<T>(
             result => result,
         },
         () = gone => Err(BenchError::ServerGone),
+        () = tokio::time::sleep(RUN_TIME_MAX) => {
+            Err(BenchError::Wrong(format!("a run did not end within {} s", RUN_TIME_MAX.as_secs())))
+        }
     }
 }
 

@@ -23,6 +23,14 @@ const CLIPPY: Step = Step {
         workplace.cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])
     },
 };
+/// The clients of other systems in `benches`, which no other step compiles.
+const PEERS: Step = Step {
+    name: "peers",
+    run: |workplace| {
+        let chosen = ["--package", "fulmar-benches", "--features", "peers", "--all-targets", "--locked"];
+        workplace.cargo(&[&["clippy"], chosen.as_slice(), &["--", "-D", "warnings"]].concat())
+    },
+};
 /// What the feature of that name adds.
 const FOUNDATIONDB: Step = Step { name: "fdb", run: foundationdb::check };
 const DOCS: Step = Step {
@@ -39,11 +47,11 @@ pub(crate) const AUDIT: Step = Step { name: "audit", run: audit::check };
 const TESTS: Step = Step { name: "tests", run: test_run::run_all };
 
 /// Everything but the tests, the quick ones first.
-pub(crate) const CHECK: &[Step] = &[FORMAT, TIDY, CLIPPY, FOUNDATIONDB, DOCS, WASM, AUDIT];
+pub(crate) const CHECK: &[Step] = &[FORMAT, TIDY, CLIPPY, PEERS, FOUNDATIONDB, DOCS, WASM, AUDIT];
 /// Every test of the workspace.
 pub(crate) const TEST: &[Step] = &[TESTS];
 /// Both.
-pub(crate) const CI: &[Step] = &[FORMAT, TIDY, CLIPPY, FOUNDATIONDB, DOCS, WASM, AUDIT, TESTS];
+pub(crate) const CI: &[Step] = &[FORMAT, TIDY, CLIPPY, PEERS, FOUNDATIONDB, DOCS, WASM, AUDIT, TESTS];
 
 const WASM_TARGET: &str = "wasm32-unknown-unknown";
 
