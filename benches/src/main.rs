@@ -4,6 +4,7 @@
 //! context switches are its own. Load goes over real sockets, to a real store in a temporary folder; everything is
 //! taken away at the end, also when it is interrupted. Absolute figures depend on the machine: quote the ratios.
 
+mod all;
 mod arguments;
 mod cluster;
 mod credentials;
@@ -99,6 +100,11 @@ enum Command {
     #[command(after_help = "Example:\n  fulmar-bench latency --peers all --json figures/latency.json\n  \
                             fulmar-bench report --from figures --to report")]
     Report(report_page::Options),
+    /// Runs every workload, beside all peers, and makes a page of them: about three hours, one without peers; with
+    /// --quick about a quarter of an hour, five minutes without peers.
+    #[command(after_help = "Examples:\n  fulmar-bench all --to report --quick\n  \
+                            fulmar-bench all --to report --peers mosquitto,nats-synced")]
+    All(all::Options),
     Link(link::LinkOptions),
     /// The first process of a command behind a link.
     #[command(hide = true)]
@@ -126,6 +132,7 @@ fn main() -> ExitCode {
         Command::Link(options) => return link::run(options, arguments.common.json.as_ref()),
         Command::Inside(options) => return link::inside(options),
         Command::Report(options) => return report::exit(report_page::run(options)),
+        Command::All(options) => return report::exit(all_in_turn(options, &arguments.common)),
         _ => {}
     }
     permit_open_files();
@@ -134,6 +141,12 @@ fn main() -> ExitCode {
         runtime.block_on(until_told(arguments, network))
     });
     report::exit(result)
+}
+
+/// What measures are other processes, which are on threads of their own: here one is enough.
+fn all_in_turn(options: &all::Options, common: &Common) -> Result<(), BenchError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(all::run(options, common))
 }
 
 /// Ends early when it is told to: then everything that was begun is dropped, which ends servers and removes folders.
@@ -168,7 +181,7 @@ async fn run(arguments: Arguments, network: Arc<Network>) -> Result<(), BenchErr
         Command::Mixed(options) => steps(&[options], common).await,
         Command::Promises(options) => Box::pin(promises::run(&options, common)).await,
         Command::Cluster(options) => report::show_alone(&Box::pin(cluster::run(options)).await?, common),
-        Command::Link(_) | Command::Inside(_) | Command::Report(_) => Ok(()),
+        Command::Link(_) | Command::Inside(_) | Command::Report(_) | Command::All(_) => Ok(()),
         Command::Serve(options) => Box::pin(server_process::serve(options)).await,
     }
 }

@@ -32,15 +32,15 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options) -> Result<(), BenchError> {
-    make(&options.from, &options.to)
+    make(&options.from, &options.to, &[])
 }
 
-/// Makes the report of one folder's files in another.
-pub(crate) fn make(from: &Path, to: &Path) -> Result<(), BenchError> {
+/// Makes the report of one folder's files in another. `missing` are lines about what else should be there.
+pub(crate) fn make(from: &Path, to: &Path, missing: &[String]) -> Result<(), BenchError> {
     // Before the work, since it is refused in any case.
     publish::may_replace(to)?;
     let sources = source::read(from)?;
-    let page = page::make(&sources)?;
+    let page = page::make(&sources, missing)?;
     publish::publish(&page, &sources, to)
 }
 

@@ -25,7 +25,7 @@ pub(super) struct Page {
 /// By what a former report is known as one.
 pub(super) const TITLE: &str = "# Fulmar measured";
 
-pub(super) fn make(sources: &[Source]) -> Result<Page, BenchError> {
+pub(super) fn make(sources: &[Source], failed: &[String]) -> Result<Page, BenchError> {
     let sections = sources.iter().map(sections::section).collect::<Result<Vec<_>, _>>()?;
     let mut markdown = format!(
         "{TITLE}\n\n\
@@ -44,7 +44,7 @@ pub(super) fn make(sources: &[Source]) -> Result<Page, BenchError> {
         }
         let _ = writeln!(markdown, "{}", section.text);
     }
-    missing(&mut markdown, sources);
+    missing(&mut markdown, sources, failed);
     let pictures = sections.into_iter().flat_map(|section| section.pictures).collect();
     Ok(Page { markdown: format!("{}\n", markdown.trim_end()), pictures })
 }
@@ -165,11 +165,12 @@ fn at_a_glance(markdown: &mut String, sections: &[Section]) {
 }
 
 /// What is not on the page, and why.
-fn missing(markdown: &mut String, sources: &[Source]) {
+fn missing(markdown: &mut String, sources: &[Source], failed: &[String]) {
     let there: BTreeSet<_> = sources.iter().map(|source| source.workload).collect();
     let absent = Workload::ALL.iter().filter(|(workload, _)| !there.contains(workload));
     let mut lines: Vec<String> =
         absent.map(|(_, name)| format!("`{name}`: there is no file of it.")).collect();
+    lines.extend(failed.iter().map(|line| words::plain(line)));
     let mut reasons: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
     for source in sources {
         for (name, reason) in source.steps.iter().flat_map(|step| &step.left_out) {

@@ -87,7 +87,7 @@ fn bars(step: &Step, heading: &str, main: Main) -> Bars {
     let mut same =
         Group { heading: "Promise the same: durable, ordered, archived".to_owned(), bars: Vec::new() };
     let mut less =
-        Group { heading: "Promise less: not to be compared without a word".to_owned(), bars: Vec::new() };
+        Group { heading: "Promise less".to_owned(), bars: Vec::new() };
     let mut floors = Group { heading: "Floors: parts of the work, no promises".to_owned(), bars: Vec::new() };
     for (contestant, look) in step.systems() {
         if let Some(figure) = contestant.figures.get(main.figure) {
