@@ -182,10 +182,12 @@ impl Unfinished {
         }
         match fs::create_dir(&folder) {
             Ok(()) => Ok(Self { folder }),
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Err(BenchError::Wrong(format!(
-                "{shown} is there from an earlier run: make a page of it with fulmar-bench report --from {shown} \
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                Err(BenchError::Wrong(format!(
+                    "{shown} is there from an earlier run: make a page of it with fulmar-bench report --from {shown} \
                  --to DIR, or remove it"
-            ))),
+                )))
+            }
             Err(error) => Err(BenchError::Wrong(format!("cannot make {shown}: {error}"))),
         }
     }

@@ -43,7 +43,8 @@ fn names(folder: &Path) -> BTreeSet<String> {
 
 /// A folder with one of the files, changed.
 fn changed(folder: &Path, change: impl FnOnce(&mut serde_json::Value)) -> PathBuf {
-    let mut value = serde_json::from_str(&fs::read_to_string(figures().join("latency.json")).unwrap()).unwrap();
+    let mut value =
+        serde_json::from_str(&fs::read_to_string(figures().join("latency.json")).unwrap()).unwrap();
     change(&mut value);
     let from = folder.join("from");
     fs::create_dir_all(&from).unwrap();
@@ -170,7 +171,8 @@ fn a_file_without_its_figures_is_named() {
     });
     let line = refused(&from, &to);
     assert!(line.contains(NAME) && line.contains("p50_us"), "{line}");
-    let from = changed(folder.path(), |value| value["percentiles_us"] = serde_json::json!([[99, 1], [50, 2]]));
+    let from =
+        changed(folder.path(), |value| value["percentiles_us"] = serde_json::json!([[99, 1], [50, 2]]));
     let line = refused(&from, &to);
     assert!(line.contains(NAME) && line.contains("rising percentiles"), "{line}");
     assert!(!to.exists());

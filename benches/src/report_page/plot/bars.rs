@@ -7,7 +7,7 @@ use plotters::{
 };
 
 use super::{
-    Area, Axis, Drawn, MARGIN, MUTED, SMALL_TEXT_SIZE, TEXT, TEXT_SIZE, TITLE_HEIGHT, draw,
+    Area, Axis, Drawn, MARGIN, MUTED, SMALL_TEXT_SIZE, TEXT, TEXT_SIZE, TITLE_HEIGHT, draw, fitting,
     look::{GRID, Look},
     text_style, write,
 };
@@ -98,8 +98,10 @@ impl Bars {
 
     fn bar(&self, area: &Area<'_>, x: &impl Fn(f64) -> i32, bar: &Bar, top: i32) -> Drawn {
         let text = MARGIN + 8;
-        write(area, &bar.name, (text, top + 6), TEXT_SIZE, TEXT, HPos::Left, FontStyle::Normal)?;
-        write(area, &bar.note, (text, top + 23), SMALL_TEXT_SIZE, MUTED, HPos::Left, FontStyle::Normal)?;
+        let room = NAMES_WIDTH - text - 4;
+        let (name, note) = (fitting(&bar.name, TEXT_SIZE, room), fitting(&bar.note, SMALL_TEXT_SIZE, room));
+        write(area, &name, (text, top + 6), TEXT_SIZE, TEXT, HPos::Left, FontStyle::Normal)?;
+        write(area, &note, (text, top + 23), SMALL_TEXT_SIZE, MUTED, HPos::Left, FontStyle::Normal)?;
         let (upper, lower) = (top + 8, top + ROW_HEIGHT - 10);
         let colour = bar.look.ink.colour();
         let rectangle = [(x(0.0), upper), (x(bar.value), lower)];

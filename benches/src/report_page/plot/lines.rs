@@ -9,7 +9,7 @@ use plotters::{
 };
 
 use super::{
-    Area, Axis, Drawn, MARGIN, MUTED, SMALL_TEXT_SIZE, TEXT, TEXT_SIZE, TITLE_HEIGHT, WIDTH, draw,
+    Area, Axis, Drawn, MARGIN, MUTED, SMALL_TEXT_SIZE, TEXT, TEXT_SIZE, TITLE_HEIGHT, WIDTH, draw, fitting,
     look::{GRID, Look, Mark},
     text_style, write,
 };
@@ -17,7 +17,7 @@ use crate::error::BenchError;
 
 const HEIGHT: u32 = 440;
 /// To the right of the lines.
-const LEGEND_WIDTH: i32 = 240;
+const LEGEND_WIDTH: i32 = 290;
 /// Of a legend's entry: its sample, and what two lines of text need.
 const SAMPLE_WIDTH: i32 = 34;
 const ENTRY_HEIGHT: i32 = 38;
@@ -99,8 +99,11 @@ impl Lines {
             stroke(area, vec![(left, top + 8), (left + SAMPLE_WIDTH, top + 8)], line.look)?;
             mark(area, (left + SAMPLE_WIDTH / 2, top + 8), line.look)?;
             let text = left + SAMPLE_WIDTH + 8;
-            write(area, &line.name, (text, top + 2), TEXT_SIZE, TEXT, HPos::Left, FontStyle::Normal)?;
-            write(area, &line.note, (text, top + 18), SMALL_TEXT_SIZE, MUTED, HPos::Left, FontStyle::Normal)?;
+            let room = i32::try_from(WIDTH).unwrap_or(i32::MAX) - text - 4;
+            let (name, note) =
+                (fitting(&line.name, TEXT_SIZE, room), fitting(&line.note, SMALL_TEXT_SIZE, room));
+            write(area, &name, (text, top + 2), TEXT_SIZE, TEXT, HPos::Left, FontStyle::Normal)?;
+            write(area, &note, (text, top + 18), SMALL_TEXT_SIZE, MUTED, HPos::Left, FontStyle::Normal)?;
             top += ENTRY_HEIGHT;
         }
         Ok(())

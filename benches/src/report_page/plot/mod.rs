@@ -26,7 +26,7 @@ use crate::error::BenchError;
 use look::{BACKGROUND, Ink, MUTED, TEXT};
 
 /// Of every picture.
-const WIDTH: u32 = 900;
+const WIDTH: u32 = 960;
 const MARGIN: i32 = 16;
 /// Of what stands beside marks.
 const TEXT_SIZE: f64 = 13.0;
@@ -65,7 +65,33 @@ fn write(
     area.draw_text(text, &text_style(size, ink, weight).pos(Pos::new(to, VPos::Top)), at)
 }
 
+/// As much of a text as fits into a width; letters are taken to be a little more than half as wide as high.
+fn fitting(text: &str, size: f64, width: i32) -> String {
+    let mut room = f64::from(width) - size;
+    let mut fits = String::new();
+    for letter in text.chars() {
+        room -= 0.56 * size;
+        if room < -size {
+            return format!("{}…", fits.trim_end());
+        }
+        fits.push(letter);
+    }
+    fits
+}
+
 fn text_style(size: f64, ink: Ink, weight: FontStyle) -> TextStyle<'static> {
     // The library divides what it is told by this number.
     ("sans-serif", size * 1.24, weight).into_font().color(&ink.colour().to_rgba())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_has_no_room_ends_with_an_ellipsis() {
+        assert_eq!(fitting("short", 10.0, 100), "short");
+        let long = fitting(&"x".repeat(100), 10.0, 100);
+        assert!(long.ends_with('…') && long.chars().count() < 20, "{long}");
+    }
 }

@@ -86,8 +86,7 @@ fn words_of(source: &Source, step: &Step) -> (String, String) {
 fn bars(step: &Step, heading: &str, main: Main) -> Bars {
     let mut same =
         Group { heading: "Promise the same: durable, ordered, archived".to_owned(), bars: Vec::new() };
-    let mut less =
-        Group { heading: "Promise less".to_owned(), bars: Vec::new() };
+    let mut less = Group { heading: "Promise less".to_owned(), bars: Vec::new() };
     let mut floors = Group { heading: "Floors: parts of the work, no promises".to_owned(), bars: Vec::new() };
     for (contestant, look) in step.systems() {
         if let Some(figure) = contestant.figures.get(main.figure) {
