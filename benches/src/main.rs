@@ -62,7 +62,7 @@ enum Command {
                             fulmar-bench throughput --senders 1 --conversations 1 --window 64")]
     Throughput(throughput::Options),
     /// One sends to a group, beside a raw broadcast.
-    #[command(after_help = "Example:\n  fulmar-bench fanout --members 10,100,1000,10000 --online 1000")]
+    #[command(after_help = "Example:\n  fulmar-bench fanout --members 10,100,1000,9999 --online 1000")]
     Fanout(fanout::Options),
     /// Sessions that do nothing: the server's memory and processor time for each, beside raw connections.
     #[command(after_help = "Example:\n  fulmar-bench connections --sessions 1000,10000")]

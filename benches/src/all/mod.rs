@@ -96,15 +96,12 @@ fn peers(options: &Options, common: &Common) -> Result<String, BenchError> {
 /// The whole call of a workload.
 fn call(item: &Item, options: &Options, common: &Common, peers: &str) -> Option<Vec<String>> {
     let mut arguments = item.arguments(options.quick)?;
-    let has_runs = arguments.iter().any(|argument| argument == "--runs");
     let alone = matches!(arguments.first().map(String::as_str), Some("connect" | "storm" | "mixed"));
     if !alone && peers != "none" {
         arguments.extend(["--peers".to_owned(), peers.to_owned()]);
     }
-    if !has_runs {
-        let runs = if options.quick { 1 } else { common.runs };
-        arguments.extend(["--runs".to_owned(), runs.to_string()]);
-    }
+    let runs = if options.quick { 1 } else { common.runs };
+    arguments.extend(["--runs".to_owned(), runs.to_string()]);
     arguments.extend(["--seed".to_owned(), common.seed.to_string()]);
     Some(arguments)
 }

@@ -14,7 +14,7 @@ pub(super) struct Item {
 }
 
 /// In the order of the page.
-const ITEMS: [Item; 14] = [
+const ITEMS: [Item; 13] = [
     Item::new("latency", "latency", Some("latency --messages 400"), 6),
     Item::new(
         "lossy-uber-p50",
@@ -43,8 +43,7 @@ const ITEMS: [Item; 14] = [
         7,
     ),
     Item::new("connections", "connections", Some("connections --sessions 200 --seconds 2"), 26),
-    Item::new("fanout", "fanout --members 10,100,1000", Some("fanout --members 10,100"), 12),
-    Item::new("fanout-large", "fanout --members 9999 --runs 3", None, 15),
+    Item::new("fanout", "fanout", Some("fanout --members 10,100"), 25),
     Item::new("connect", "connect", Some("connect --seconds 1"), 2),
     Item::new("storm", "storm", Some("storm --clients 100"), 2),
     Item::new("catchup", "catchup", Some("catchup --messages 1000"), 8),
@@ -80,6 +79,8 @@ pub(super) fn items(quick: bool) -> Vec<Item> {
 mod tests {
     use std::collections::BTreeSet;
 
+    use clap::Parser as _;
+
     use super::*;
 
     #[test]
@@ -93,6 +94,17 @@ mod tests {
             .collect();
         assert_eq!(workloads(false), all);
         assert_eq!(workloads(true), all);
+    }
+
+    #[test]
+    fn every_call_is_one_that_the_command_line_takes() {
+        for item in ITEMS {
+            for arguments in [true, false].into_iter().filter_map(|quick| item.arguments(quick)) {
+                let line = [vec!["fulmar-bench".to_owned()], arguments].concat();
+                let taken = crate::Arguments::try_parse_from(&line);
+                assert!(taken.is_ok(), "{line:?}: {}", taken.err().unwrap());
+            }
+        }
     }
 
     #[test]

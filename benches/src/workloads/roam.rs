@@ -17,6 +17,7 @@ use crate::{
 };
 
 #[derive(Debug, Clone, Args)]
+#[group(skip)]
 pub(crate) struct Options {
     #[command(flatten)]
     load: lossy::Options,

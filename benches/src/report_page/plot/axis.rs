@@ -41,7 +41,9 @@ impl Axis {
         let step = round_step(greatest / TICKS);
         let ticks = std::iter::successors(Some(0.0), |tick| Some(tick + step));
         let ticks = ticks.take_while(|tick| *tick <= greatest * 1.02).take(20);
-        let ticks = ticks.map(|tick| (tick, show(tick))).collect();
+        // Nothing needs no unit.
+        let written = |tick: f64| if tick > 0.0 { show(tick) } else { "0".to_owned() };
+        let ticks = ticks.map(|tick| (tick, written(tick))).collect();
         Self { scale: Scale::Linear, label: label.to_owned(), from: 0.0, to: greatest * 1.04, ticks }
     }
 
