@@ -7,6 +7,7 @@ mod options;
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use fulmar_protocol::ErrorCode;
+use fulmar_transport::SmallBatches;
 use quinn::{Endpoint, TokioRuntime};
 use tokio::{task::JoinSet, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -324,6 +325,7 @@ fn bind(
         config.token_key(Arc::new(secret.token_key()));
     }
     let runtime = Arc::new(TokioRuntime);
+    let socket = Arc::new(SmallBatches::of(socket));
     let endpoint = Endpoint::new_with_abstract_socket(endpoint_config, Some(config), socket, runtime);
     let endpoint = endpoint.map_err(listen)?;
     let address = endpoint.local_addr().map_err(listen)?;

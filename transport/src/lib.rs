@@ -7,6 +7,7 @@
 //! Absent on purpose: windows, streams, timeouts and buffers, which are each end's own.
 
 mod goodbye;
+mod small_batches;
 mod thin;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use quinn::TransportConfig;
 use quinn::congestion::CubicConfig;
 
 pub use goodbye::close;
+pub use small_batches::{BATCH_PACKETS_MAX, SmallBatches};
 pub use thin::{ThinConfig, WINDOW_PACKETS_MIN};
 
 /// Sets what both ends have in common.

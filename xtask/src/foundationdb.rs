@@ -13,7 +13,7 @@ const REQUIRE_VARIABLE: &str = "FULMAR_REQUIRE_FDB";
 /// What the tests that need a cluster are ignored with.
 const IGNORED_BECAUSE: &str = "no FoundationDB";
 /// The features that bring it in.
-const FEATURES: &str = "fulmar-server/foundationdb,fulmar/foundationdb";
+const FEATURES: &str = "fulmar-server/foundationdb,fulmar/foundationdb,fulmar-interop-tests/foundationdb";
 /// Where Debian and others put libclang.
 const LIBRARY_FOLDERS: [&str; 4] = ["/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/lib/x86_64-linux-gnu"];
 
@@ -24,8 +24,10 @@ pub(crate) fn check(workplace: &Workplace) -> Result<Outcome, Failure> {
             "the feature foundationdb was not compiled: libclang is missing (apt-get install libclang-dev)",
         );
     }
-    let packages = ["clippy", "--package", "fulmar-server", "--package", "fulmar", "--all-targets"];
-    let arguments = [&packages[..], &["--features", FEATURES, "--locked", "--", "-D", "warnings"]].concat();
+    let packages = ["fulmar-server", "fulmar", "fulmar-interop-tests"];
+    let mut arguments = vec!["clippy"];
+    arguments.extend(packages.iter().flat_map(|package| ["--package", package]));
+    arguments.extend(["--all-targets", "--features", FEATURES, "--locked", "--", "-D", "warnings"]);
     workplace.cargo(&arguments)
 }
 

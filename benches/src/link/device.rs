@@ -58,7 +58,8 @@ fn run_ip(ip: &Path, end: &'static str, batch: &str) -> Result<(), LinkError> {
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
-        .spawn()?;
+        .spawn()
+        .map_err(|error| LinkError::Program { program: ip.display().to_string(), error })?;
     if let Some(mut stdin) = child.stdin.take() {
         // If `ip` has ended early, its complaint says more than the broken pipe.
         let _ = stdin.write_all(batch.as_bytes());
@@ -75,9 +76,29 @@ fn run_ip(ip: &Path, end: &'static str, batch: &str) -> Result<(), LinkError> {
 pub(super) fn kernel_drops(namespace: &Namespace) -> Result<u64, LinkError> {
     namespace.run(|| {
         let table = std::fs::read_to_string("/proc/thread-self/net/dev")?;
-        // Behind the name: eight columns of what was received, then bytes, packets, errors and drops sent.
-        let line = table.lines().find_map(|line| line.trim_start().strip_prefix(NAME)?.strip_prefix(':'));
-        let drops = line.and_then(|line| line.split_whitespace().nth(11)?.parse().ok());
-        drops.ok_or_else(|| LinkError::Ended("its device is gone".into()))
+        sent_drops(&table).ok_or_else(|| LinkError::Ended("its device is gone".into()))
     })
+}
+
+/// What the kernel's table of devices has in the fourth column of what ours has sent.
+fn sent_drops(table: &str) -> Option<u64> {
+    // Behind the name: eight columns of what was received, then bytes, packets, errors and drops sent.
+    let ours = table.lines().find_map(|line| line.trim_start().strip_prefix(NAME)?.strip_prefix(':'))?;
+    ours.split_whitespace().nth(11)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drops_are_read_out_of_the_kernels_table() {
+        let table = "Inter-|   Receive                            |  Transmit\n \
+                     face |bytes packets errs drop fifo frame compressed multicast|bytes packets errs drop fifo colls\n    \
+                     lo:       1    2    3    4    5     6          7         8        9       10    11    12    13\n\
+                     fulmar:    1607       4    0    3    0     0          0         0      398       6    5   17    0\n";
+        assert_eq!(sent_drops(table), Some(17));
+        assert_eq!(sent_drops("lo: 1 2 3\n"), None);
+        assert_eq!(sent_drops("fulmar: 1 2 3\n"), None);
+    }
 }

@@ -268,3 +268,53 @@ fn links_do_not_see_each_other() {
     client.send_to(b"mine", address).unwrap();
     assert_eq!(receive(&server).0, b"mine");
 }
+
+#[test]
+fn blackouts_take_the_place_of_tunnels_both_ways_and_leave_the_rest() {
+    let ms = Duration::from_millis;
+    let dark = Periodic { first: ms(5_000), period: ms(5_000), length: ms(100) };
+    let settings = LinkSettings { dark: Some(dark), ..LinkSettings::default() };
+    let [up, down] = models(&Profile::TRAIN, 1, &settings);
+    for (link, profile) in [(up, Profile::TRAIN.up), (down, Profile::TRAIN.down)] {
+        assert_eq!(*link.options(), LinkOptions { tunnels: Some(dark), ..profile });
+    }
+}
+
+#[test]
+fn each_direction_has_random_numbers_of_its_own() {
+    let half = LinkOptions { loss: Share::of(0.5), ..LinkOptions::CLEAN };
+    let fates = |seed| {
+        let links =
+            models(&Profile { up: half, down: half, ..Profile::CLEAN }, seed, &LinkSettings::default());
+        links.map(|mut link| (0..64).map(|at| link.offer(Duration::from_millis(at), 1)).collect::<Vec<_>>())
+    };
+    let [[up, down], [other_up, other_down]] = [fates(1), fates(2)];
+    assert!(up != down && up != other_up && down != other_up && down != other_down);
+    assert_eq!(fates(1), [up, down]);
+}
+
+#[test]
+fn clients_of_a_runtime_and_a_server_at_a_place_are_at_the_two_ends() {
+    let Some(link) = open(&Profile::CLEAN) else { return };
+    let place = crate::place::Place::behind(&link).unwrap();
+    assert_eq!(place.address(), link.server_address());
+    let client = link.client().clone();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .worker_threads(2)
+        .on_thread_start(move || client.enter().unwrap())
+        .build()
+        .unwrap();
+    let (_, server, address) = pair(&link);
+    // In a task, so in a thread of the runtime: it starts the program and has the socket.
+    let task = runtime.spawn(async move {
+        let socket = tokio::net::UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).await.unwrap();
+        socket.send_to(b"hello", address).await.unwrap();
+        let output = place.command("sh").args(["-c", "pwd; cat /proc/net/fib_trie"]).output().await.unwrap();
+        (place, String::from_utf8(output.stdout).unwrap())
+    });
+    let (place, said) = runtime.block_on(task).unwrap();
+    assert!(said.starts_with(place.folder().to_str().unwrap()) && said.contains("10.77.1.1"), "{said}");
+    let (heard, from) = receive(&server);
+    assert_eq!((heard.as_slice(), from.ip()), (b"hello".as_slice(), link.public_address().into()));
+}

@@ -226,3 +226,27 @@ fn nothing_is_left_of_a_link_that_is_killed() {
     assert_all_gone("3600.105");
     assert_eq!(namespaces(), before);
 }
+
+#[test]
+fn the_check_says_in_json_what_was_asked_and_what_was_measured() {
+    if !has_links() {
+        return;
+    }
+    let output = run(&["--verify", "--profile", "lossy-7", "--seconds", "5", "--json", "-"]);
+    let results: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    // How exact it is depends on what else runs here; the exit code says what the results say.
+    let is_within = results["within"].as_bool().unwrap();
+    assert_eq!(output.status.code(), Some(if is_within { 0 } else { 1 }));
+    let profile = &results["profiles"][0];
+    assert_eq!(profile["name"], "lossy-7");
+    for way in ["up", "down"] {
+        let figures = ["delay_p50_ms", "jitter_p95_ms", "loss_percent", "burst_packets", "rate_kbit_per_s"];
+        for figure in figures.into_iter().chain(["added_us_p50", "added_us_p99", "other_fate_percent"]) {
+            for part in ["asked", "measured", "tolerance"] {
+                assert!(profile[way][figure][part].is_f64(), "{way} {figure} {part}: {results}");
+            }
+            assert!(profile[way][figure]["within"].is_boolean());
+        }
+        assert!((6.0..8.0).contains(&profile[way]["loss_percent"]["asked"].as_f64().unwrap()), "{results}");
+    }
+}

@@ -4,6 +4,7 @@
 //! | file | what |
 //! |---|---|
 //! | `network` | hosts, links, address translation, packets |
+//! | `ground` | time and store: simulated, or real |
 //! | `world` | the server and its machine |
 //! | `device` | a client and its machine |
 //! | `lab` | measurements of latency and bytes |
@@ -26,6 +27,7 @@
 mod credentials;
 mod device;
 mod fault;
+mod ground;
 mod herd;
 mod lab;
 mod network;
@@ -38,6 +40,7 @@ mod world;
 
 pub use device::{Device, Watcher};
 pub use fault::Fault;
+pub use ground::{CLUSTER_FILE_VARIABLE, Ground, run, run_in_real_time};
 pub use herd::{HerdOptions, HerdReport, herd};
 pub use lab::{
     Delivery, Figures, HeadOfLine, Run, Settings, Trial, Way, first_messages, head_of_line, measure,
@@ -52,4 +55,4 @@ pub use storm::{StormOptions, StormReport, storm};
 pub use storms::{SeedReport, StormNews, StormsOptions, storms};
 pub use time::{BEGINNING, HostTime};
 pub use watch::Watch;
-pub use world::{SERVER_ADDRESS, SERVER_PORT, World, run};
+pub use world::{SERVER_ADDRESS, SERVER_PORT, World};

@@ -11,10 +11,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::ground::{Ground, run, run_in_real_time};
 use super::recorder::{Invariant, Violation};
 use super::storm::{StormOptions, StormReport, storm};
 use super::watch::Watch;
-use super::world::run;
 
 /// How long a world's time may stand still, in real time, unless it is set otherwise.
 const STUCK_AFTER: Duration = Duration::from_secs(20);
@@ -112,7 +112,10 @@ pub fn storms(
 fn start(options: StormOptions, ended: Sender<Ended>) -> Running {
     let (seed, watch) = (options.seed, options.watch.clone());
     let world = move || {
-        let report = catch_unwind(AssertUnwindSafe(|| run(storm(options))));
+        let report = catch_unwind(AssertUnwindSafe(|| match options.ground {
+            Ground::Simulated => run(storm(options)),
+            Ground::FoundationDb(_) => run_in_real_time(storm(options)),
+        }));
         // Nobody listens any more to one that was given up.
         let _ = ended.send((seed, report.ok()));
     };

@@ -2,10 +2,9 @@
 //! one thread. The nodes of a cluster share a store, each by a way of its own, on which things may go wrong.
 //!
 //! The servers and the clients are the real ones, quinn and rustls included. What is simulated is the network,
-//! the disks, and time. [`run`] gives each world a runtime of its own, whose clock is paused: time passes only
-//! when nobody has anything to do.
+//! and, unless the [`Ground`] says otherwise, the disks and time: [`run`](super::run) gives each world a runtime of
+//! its own, whose clock is paused, so that time passes only when nobody has anything to do.
 
-use std::future::Future;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +19,7 @@ use tokio::time::Instant;
 use fulmar_network_model::Profile;
 
 use super::credentials::WorldCredentials;
+use super::ground::Ground;
 use super::network::{Host, Network};
 use super::time::{BEGINNING, HostTime};
 
@@ -36,14 +36,6 @@ const START_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// How long a sync takes on the server's disk, unless it is set otherwise.
 const SERVER_SYNC: Duration = Duration::from_millis(2);
 
-/// Runs a world to its end, on a runtime of its own. Two runs of the same future from the same seed are the
-/// same run.
-pub fn run<T>(world: impl Future<Output = T>) -> T {
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_time().enable_io().start_paused(true).build();
-    runtime.expect("a runtime").block_on(world)
-}
-
 /// See the module. Clones are the same world.
 #[derive(Clone, Debug)]
 pub struct World {
@@ -52,6 +44,7 @@ pub struct World {
 
 struct Inner {
     seed: u64,
+    ground: Ground,
     origin: Instant,
     network: Network,
     disk: MemoryDisk,
@@ -103,6 +96,17 @@ impl World {
         nodes: usize,
         prepare: impl Fn(&mut ServerOptions) + Send + Sync + 'static,
     ) -> Self {
+        Self::cluster_on(Ground::Simulated, seed, nodes, prepare)
+    }
+
+    /// As [`cluster`](Self::cluster), on the ground that the runtime's time belongs to.
+    #[must_use]
+    pub fn cluster_on(
+        ground: Ground,
+        seed: u64,
+        nodes: usize,
+        prepare: impl Fn(&mut ServerOptions) + Send + Sync + 'static,
+    ) -> Self {
         assert!((1..=NODES_MAX).contains(&nodes), "one to {NODES_MAX} nodes");
         let network = Network::new(seed);
         let place = |node| Place {
@@ -115,6 +119,7 @@ impl World {
         let nodes = (0..nodes).map(place).collect();
         let inner = Inner {
             seed,
+            ground,
             origin: Instant::now(),
             network,
             disk: MemoryDisk::new(SERVER_SYNC),
@@ -130,6 +135,12 @@ impl World {
     #[must_use]
     pub fn seed(&self) -> u64 {
         self.inner.seed
+    }
+
+    /// What it stands on.
+    #[must_use]
+    pub fn ground(&self) -> &Ground {
+        &self.inner.ground
     }
 
     /// How long the world has been.
@@ -222,6 +233,9 @@ impl World {
     /// # Errors
     /// As [`Server::start`] says.
     pub async fn try_start_node(&self, node: usize) -> Result<(), StartError> {
+        if self.nodes() > 1 {
+            self.open_shared().await?;
+        }
         let server = Server::start(self.options(node)).await?;
         *self.place(node).server.lock() = Some(server);
         Ok(())
@@ -277,12 +291,23 @@ impl World {
         options
     }
 
+    /// Opens the store that all nodes share, if that was not done before.
+    async fn open_shared(&self) -> Result<(), StartError> {
+        if self.inner.shared.lock().is_none() {
+            let options = StoreOptions::default();
+            let store = match &self.inner.ground {
+                Ground::Simulated => SharedStore::open(&self.inner.disk, options),
+                Ground::FoundationDb(place) => SharedStore::open_foundationdb(place, options).await?,
+            };
+            self.inner.shared.lock().get_or_insert(store);
+        }
+        Ok(())
+    }
+
     /// A node's way to the store that all share.
     fn way_to_store(&self, node: usize, start: u64) -> SharedHandle {
         let place = self.place(node);
-        let mut shared = self.inner.shared.lock();
-        let shared =
-            shared.get_or_insert_with(|| SharedStore::open(&self.inner.disk, StoreOptions::default()));
+        let shared = self.inner.shared.lock().clone().expect("it was opened before a node starts");
         let handle = shared.handle(self.inner.seed.rotate_left(7) ^ start);
         handle.set_trouble(*place.trouble.lock());
         *place.store.lock() = Some(handle.clone());

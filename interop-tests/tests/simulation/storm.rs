@@ -1,9 +1,13 @@
 //! Storms of a fixed set of seeds. More of them, and longer: `cargo xtask sim --help`.
 
+use std::num::NonZeroUsize;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fulmar_interop_tests::simulation::{SeedReport, StormOptions, StormsOptions, storms};
+use fulmar_interop_tests::simulation::{
+    Ground, SeedReport, StormOptions, StormsOptions, run_in_real_time, storms,
+};
 use fulmar_network_model::Profile;
 use fulmar_server::ServerFault;
 
@@ -12,8 +16,17 @@ const EVENTS_SHOWN: usize = 60;
 const LENGTH: Duration = Duration::from_secs(8 * 60);
 
 /// Every promise holds in every storm; what was wrong is printed with its seed.
-fn all_is_well(name: &str, seeds: std::ops::RangeInclusive<u64>, options: impl Fn(u64) -> StormOptions) {
-    let reports = storms(seeds, StormsOptions::default(), options, |_| {});
+fn all_is_well(name: &str, seeds: RangeInclusive<u64>, options: impl Fn(u64) -> StormOptions) {
+    all_are_well(name, seeds, StormsOptions::default(), options);
+}
+
+fn all_are_well(
+    name: &str,
+    seeds: RangeInclusive<u64>,
+    how: StormsOptions,
+    options: impl Fn(u64) -> StormOptions,
+) {
+    let reports = storms(seeds, how, options, |_| {});
     let wrong: Vec<&SeedReport> = reports.iter().filter(|report| report.report.violation.is_some()).collect();
     for seed in &wrong {
         let events = &seed.report.last_events;
@@ -51,6 +64,20 @@ fn promises_hold_in_clusters() {
             options
         });
     }
+}
+
+/// The same in real time, all at once.
+#[test]
+#[cfg_attr(not(feature = "foundationdb"), ignore = "no FoundationDB")]
+fn promises_hold_in_clusters_on_foundationdb() {
+    let how = StormsOptions { jobs: NonZeroUsize::new(8).unwrap(), ..StormsOptions::default() };
+    all_are_well("3 nodes on FoundationDB", 501..=508, how, |seed| {
+        let length = Duration::from_secs(3 * 60);
+        let mut options = StormOptions::new(seed, length, &[&Profile::LTE, &Profile::UBER_P50]);
+        options.nodes = 3;
+        options.ground = run_in_real_time(Ground::foundationdb(&format!("storm-{seed}")));
+        options
+    });
 }
 
 #[test]

@@ -7,7 +7,7 @@ use fulmar_protocol::{
     TimestampMs, Title, UserId,
 };
 
-use futures_util::future::{try_join, try_join_all};
+use futures_util::future::{try_join, try_join_all, try_join3};
 
 use super::{
     Log, LogError,
@@ -22,6 +22,8 @@ use crate::{
 
 /// Inbox rows in one read of the store.
 const ROWS_PER_READ: usize = 256;
+/// Members whose marks are read together.
+const MEMBERS_PER_READ: usize = 128;
 
 /// A conversation of which a device has less than there is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -110,30 +112,44 @@ impl Log {
         let mut rows = Read::range(&snapshot, &range, limit.saturating_add(1)).await?;
         let more = rows.len() > limit;
         rows.truncate(limit);
-        let cursors = cursors(&snapshot, user, device, after.as_ref(), rows.last()).await?;
-        let mut items = Vec::with_capacity(rows.len());
-        let mut last = None;
-        for (key, _) in &rows {
-            let id = conversation_at_end(key).ok_or(LogError::malformed_key("inbox"))?;
-            last = Some(id);
-            let Some((head, member)) = head_and_member(&snapshot, user, &id).await? else { continue };
-            let standing = standing(&snapshot, &id, &head, &member).await?;
-            let read = marks::read_mark(&snapshot, &id, user).await?;
-            let peer = self.roster(id).await?.and_then(|roster| roster.peer_of(user).cloned());
-            items.push(InboxItem {
-                conversation_id: id,
-                peer,
-                title: standing.title,
-                head_seq: standing.seq,
-                head_ordinal: standing.ordinal,
-                read_seq: read.seq,
-                read_ordinal: read.ordinal,
-                last_at: standing.at,
-                role: member.role,
-                cursor_seq: cursors.get(&id).copied().unwrap_or(Seq::ZERO),
-            });
+        let ids =
+            rows.iter().map(|(key, _)| conversation_at_end(key).ok_or(LogError::malformed_key("inbox")));
+        let ids: Vec<ConversationId> = ids.collect::<Result<_, _>>()?;
+        let cursors = cursors(&snapshot, user, device, after.as_ref(), rows.last());
+        let items = ids.iter().map(|id| self.inbox_item(&snapshot, user, *id));
+        let (cursors, items) = try_join(cursors, try_join_all(items)).await?;
+        let mut items: Vec<InboxItem> = items.into_iter().flatten().collect();
+        for item in &mut items {
+            item.cursor_seq = cursors.get(&item.conversation_id).copied().unwrap_or(Seq::ZERO);
         }
-        Ok((items, last.filter(|_| more)))
+        Ok((items, ids.last().copied().filter(|_| more)))
+    }
+
+    /// One conversation, as its user may know it; the device's cursor is not looked up.
+    async fn inbox_item(
+        &self,
+        snapshot: &Snapshot,
+        user: &UserId,
+        id: ConversationId,
+    ) -> Result<Option<InboxItem>, LogError> {
+        let standing = async {
+            let Some((head, member)) = head_and_member(snapshot, user, &id).await? else { return Ok(None) };
+            Ok(Some((standing(snapshot, &id, &head, &member).await?, member.role)))
+        };
+        let (standing, read, roster) =
+            try_join3(standing, marks::read_mark(snapshot, &id, user), self.roster(id)).await?;
+        Ok(standing.map(|(standing, role)| InboxItem {
+            conversation_id: id,
+            peer: roster.and_then(|roster| roster.peer_of(user).cloned()),
+            title: standing.title,
+            head_seq: standing.seq,
+            head_ordinal: standing.ordinal,
+            read_seq: read.seq,
+            read_ordinal: read.ordinal,
+            last_at: standing.at,
+            role,
+            cursor_seq: Seq::ZERO,
+        }))
     }
 
     /// Who is in the conversation, for one who may read it. A former member sees it without members.
@@ -148,14 +164,15 @@ impl Log {
         };
         let mut members = Vec::new();
         if let (Some(_), Some(roster)) = (member.role, self.roster(id).await?) {
-            for (user, member) in &roster.members {
-                let marks = marks::of_user(&snapshot, &id, user).await?;
-                members.push(MemberItem {
-                    user: user.clone(),
+            let all: Vec<_> = roster.members.iter().collect();
+            for some in all.chunks(MEMBERS_PER_READ) {
+                let marks = try_join_all(some.iter().map(|(user, _)| marks::of_user(&snapshot, &id, user)));
+                members.extend(some.iter().zip(marks.await?).map(|((user, member), marks)| MemberItem {
+                    user: (*user).clone(),
                     role: member.role,
                     delivered_seq: marks.delivered_seq,
                     read_seq: marks.read_seq,
-                });
+                }));
             }
         }
         let standing = standing(&snapshot, &id, &head, &member).await?;

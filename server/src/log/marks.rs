@@ -3,11 +3,13 @@
 //! A confirmation is one transaction for a whole batch. "Delivered" follows from the cursor, so that it is
 //! never said of an entry that the device does not have.
 
+use std::collections::BTreeMap;
+
 use fulmar_protocol::{ConversationId, CursorState, DeviceId, ErrorCode, ReadMark, Seq, UserId, UserMarks};
 
 use futures_util::{
     TryFutureExt as _,
-    future::{try_join, try_join_all},
+    future::{try_join, try_join_all, try_join3},
 };
 
 use super::{Log, LogError, News, Notice, StoredEntry, history::head_and_member, read::Read, roster::Roster};
@@ -102,20 +104,35 @@ async fn confirm(
     cursors: &[CursorClaim],
     reads: &[ReadMark],
 ) -> Result<(Vec<Moved>, Vec<ConfirmRefusal>), LogError> {
+    // One trip to the store for the whole batch.
+    let (stored, markable) = try_join(
+        try_join_all(
+            cursors.iter().map(|claim| stored_cursor(transaction, user, device, claim.conversation)),
+        ),
+        try_join_all(reads.iter().map(|read| mark_to_set(transaction, user, read))),
+    )
+    .await?;
+    // A batch may name a conversation more than once.
+    let mut stored: BTreeMap<_, _> = stored.into_iter().collect();
+    let mut outcomes = Vec::with_capacity(cursors.len() + reads.len());
+    for claim in cursors {
+        let stored = stored.entry(claim.conversation).or_default();
+        outcomes.push((claim.conversation, false, move_cursor(transaction, user, device, claim, stored)));
+    }
+    for (read, mark) in reads.iter().zip(markable) {
+        let id = read.conversation_id;
+        if let Ok(Some(mark)) = &mark {
+            transaction.byte_max(&Key::read_mark(&id, user), mark.encode());
+        }
+        outcomes.push((id, true, mark.map(|mark| mark.is_some())));
+    }
     let mut moved: Vec<Moved> = Vec::new();
     let mut refused = Vec::new();
-    let cursors = cursors.iter().map(|claim| (claim.conversation, Some(claim), None));
-    let reads = reads.iter().map(|read| (read.conversation_id, None, Some(read)));
-    for (conversation, claim, read) in cursors.chain(reads) {
-        let result = match (claim, read) {
-            (Some(claim), _) => move_cursor(transaction, user, device, claim).await?,
-            (None, Some(read)) => mark_read(transaction, user, read).await?,
-            (None, None) => Ok(false),
-        };
-        match result {
+    for (conversation, read, outcome) in outcomes {
+        match outcome {
             Ok(true) => match moved.iter_mut().find(|moved| moved.conversation == conversation) {
-                Some(moved) => moved.read |= read.is_some(),
-                None => moved.push(Moved { conversation, read: read.is_some() }),
+                Some(moved) => moved.read |= read,
+                None => moved.push(Moved { conversation, read }),
             },
             Ok(false) => {}
             Err(code) => refused.push(ConfirmRefusal { conversation, code }),
@@ -124,60 +141,68 @@ async fn confirm(
     Ok((moved, refused))
 }
 
+async fn stored_cursor(
+    transaction: &Transaction,
+    user: &UserId,
+    device: &DeviceId,
+    id: ConversationId,
+) -> Result<(ConversationId, CursorState), LogError> {
+    let row = transaction.get(&Key::cursor(user, device, &id)).await?;
+    let stored = row.map(|row| CursorState::decode(&row)).transpose();
+    Ok((id, stored.map_err(|_| LogError::malformed_key("cursor"))?.unwrap_or_default()))
+}
+
 /// `Ok(true)` when a mark moved that others may see.
-async fn move_cursor(
+fn move_cursor(
     transaction: &Transaction,
     user: &UserId,
     device: &DeviceId,
     claim: &CursorClaim,
-) -> Result<Result<bool, ErrorCode>, LogError> {
-    let id = claim.conversation;
-    let key = Key::cursor(user, device, &id);
-    let stored = match transaction.get(&key).await? {
-        Some(row) => CursorState::decode(&row).map_err(|_| LogError::malformed_key("cursor"))?,
-        None => CursorState::default(),
-    };
-    let cursor = &claim.cursor;
+    stored: &mut CursorState,
+) -> Result<bool, ErrorCode> {
+    let (id, cursor) = (claim.conversation, &claim.cursor);
     if cursor.seq() > claim.sent.max(stored.seq()) {
-        return Ok(Err(ErrorCode::CursorBeyondSent));
+        return Err(ErrorCode::CursorBeyondSent);
     }
-    if cursor.seq() < stored.seq() || *cursor == stored {
+    if cursor.seq() < stored.seq() || cursor == stored {
         // An older batch that was overtaken, or the same again.
-        return Ok(Ok(false));
+        return Ok(false);
     }
-    transaction.set(&key, cursor.encode());
+    transaction.set(&Key::cursor(user, device, &id), cursor.encode());
     let delivered = cursor.delivered_up_to();
-    if delivered <= stored.delivered_up_to() {
-        return Ok(Ok(false));
+    let is_more = delivered > stored.delivered_up_to();
+    if is_more {
+        transaction.byte_max(&Key::delivered_mark(&id, user), encode_seq(delivered));
     }
-    transaction.byte_max(&Key::delivered_mark(&id, user), encode_seq(delivered));
-    Ok(Ok(true))
+    *stored = cursor.clone();
+    Ok(is_more)
 }
 
-async fn mark_read(
+/// What the user's read mark is to become; none when it is as far already.
+async fn mark_to_set(
     transaction: &Transaction,
     user: &UserId,
     read: &ReadMark,
-) -> Result<Result<bool, ErrorCode>, LogError> {
+) -> Result<Result<Option<ReadMarkRow>, ErrorCode>, LogError> {
     let id = read.conversation_id;
-    let Some((head, member)) = head_and_member(transaction, user, &id).await? else {
+    let entry = Key::entry(&id, read.seq);
+    let (standing, mark, entry) = try_join3(
+        head_and_member(transaction, user, &id),
+        read_mark(transaction, &id, user),
+        transaction.get(&entry).err_into(),
+    )
+    .await?;
+    let Some((head, member)) = standing else {
         return Ok(Err(ErrorCode::ConversationNotFound));
     };
-    let end = member.readable_end(head.seq);
-    if read.seq > end || read.seq == Seq::ZERO {
+    if read.seq > member.readable_end(head.seq) || read.seq == Seq::ZERO {
         return Ok(Err(ErrorCode::MarkBeyondHead));
     }
-    if read.seq <= read_mark(transaction, &id, user).await?.seq {
-        return Ok(Ok(false));
+    if read.seq <= mark.seq {
+        return Ok(Ok(None));
     }
-    let entry = transaction.get(&Key::entry(&id, read.seq)).await?;
-    let entry = entry.map(|frame| StoredEntry::decode(&frame)).transpose()?;
-    let Some(entry) = entry else {
-        return Err(LogError::malformed_key("entry"));
-    };
-    let mark = ReadMarkRow { seq: read.seq, ordinal: entry.ordinal };
-    transaction.byte_max(&Key::read_mark(&id, user), mark.encode());
-    Ok(Ok(true))
+    let entry = StoredEntry::decode(&entry.ok_or(LogError::malformed_key("entry"))?)?;
+    Ok(Ok(Some(ReadMarkRow { seq: read.seq, ordinal: entry.ordinal })))
 }
 
 /// The user's own read mark.

@@ -35,7 +35,7 @@ pub(crate) use conversation::{Conversation, PendingSend};
 pub(crate) use entry::StoredEntry;
 pub(crate) use history::{HistoryItem, LaneStart};
 pub(crate) use inbox::{Behind, Missed};
-pub(crate) use marks::CursorClaim;
+pub(crate) use marks::{ConfirmRefusal, CursorClaim};
 pub(crate) use roster::Roster;
 pub(crate) use users::{DeviceRegistration, epoch};
 

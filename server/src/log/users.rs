@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use fulmar_protocol::{ConversationId, DeviceId, Epoch, ErrorCode, TimestampMs, UserId};
-use futures_util::future::try_join;
+use futures_util::{
+    TryFutureExt as _,
+    future::{try_join, try_join4},
+};
 
 use super::{Log, LogError, read::Read};
 use crate::{
@@ -158,7 +161,20 @@ async fn register(
     limits: &Limits,
 ) -> Result<DeviceRegistration, LogError> {
     let owner_key = Key::device(device);
-    match transaction.get(&owner_key).await? {
+    // One trip to the store for all of it.
+    let (owner, others, blocked, revoked_before) = try_join4(
+        transaction.get(&owner_key).err_into(),
+        async {
+            match session {
+                Some(session) => other_sessions(transaction, user, session, limits).await.map(Some),
+                None => Ok(None),
+            }
+        },
+        blocked(transaction, user, limits.blocked_users_max),
+        revoked_before(transaction, user),
+    )
+    .await?;
+    match owner {
         Some(owner) if *owner != *user.as_str().as_bytes() => {
             return Err(LogError::Refused(ErrorCode::DeviceTaken));
         }
@@ -170,31 +186,40 @@ async fn register(
     }
     let seen = Bytes::copy_from_slice(&now.get().to_be_bytes());
     transaction.set(&Key::user_device(user, device), seen);
-    let older = match session {
-        Some(session) => register_session(transaction, user, session, limits.sessions_per_user_max).await?,
+    let older = match session.zip(others) {
+        Some((session, others)) => register_session(transaction, user, session, others, limits)?,
         None => Vec::new(),
     };
-    let blocked = blocked(transaction, user, limits.blocked_users_max);
-    let (blocked, revoked_before) = try_join(blocked, revoked_before(transaction, user)).await?;
     Ok(DeviceRegistration { revoked_before, blocked, older })
 }
 
-/// Writes the session's row; gives the older ones of its device.
-async fn register_session(
+/// The user's sessions, if the node of this one has a lease: nobody would ever clear what is written for a node whose
+/// rows are cleared already.
+async fn other_sessions(
     transaction: &Transaction,
     user: &UserId,
     session: SessionKey,
-    sessions_max: usize,
-) -> Result<Vec<SessionKey>, LogError> {
-    // Nobody would ever clear what is written for a node whose rows are cleared already.
-    if transaction.get(&Key::node(session.node)).await?.is_none() {
-        return Err(LogError::Unfinished("this node has no lease".to_owned()));
-    }
+    limits: &Limits,
+) -> Result<Option<Vec<SessionKey>>, LogError> {
+    let node = Key::node(session.node);
     // Rows of sessions that ended a moment ago may still be there: twice as many as there may be.
-    let rows = transaction.range(Key::sessions(user), 2 * sessions_max, false).await?;
-    let others = rows.iter().filter_map(|(key, _)| SessionKey::at_end(key));
-    let (older, others): (Vec<_>, Vec<_>) = others.partition(|other| other.device == session.device);
-    if others.len() >= sessions_max {
+    let rows = transaction.range(Key::sessions(user), 2 * limits.sessions_per_user_max, false);
+    let (node, rows) = try_join(transaction.get(&node), rows).await?;
+    Ok(node.map(|_| rows.iter().filter_map(|(key, _)| SessionKey::at_end(key)).collect()))
+}
+
+/// Writes the session's row; gives the older ones of its device.
+fn register_session(
+    transaction: &Transaction,
+    user: &UserId,
+    session: SessionKey,
+    others: Option<Vec<SessionKey>>,
+    limits: &Limits,
+) -> Result<Vec<SessionKey>, LogError> {
+    let others = others.ok_or_else(|| LogError::Unfinished("this node has no lease".to_owned()))?;
+    let (older, others): (Vec<_>, Vec<_>) =
+        others.into_iter().partition(|other| other.device == session.device);
+    if others.len() >= limits.sessions_per_user_max {
         return Err(LogError::Refused(ErrorCode::TooManySessions));
     }
     hold(transaction, session.node, &Held::Session(user.clone(), session));

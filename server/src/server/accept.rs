@@ -52,7 +52,7 @@ pub(super) async fn accept_all(
             incoming.refuse();
             continue;
         }
-        connections.spawn(serve(incoming, Arc::clone(&shared), slot));
+        connections.spawn(serve(Box::new(incoming), Arc::clone(&shared), slot));
     }
     // From here on whoever comes is told to come back later, until the endpoint closes.
     let mut turned_away = JoinSet::new();
@@ -85,9 +85,9 @@ impl Drop for Slot {
     }
 }
 
-async fn serve(incoming: Incoming, shared: Arc<Shared>, _slot: Slot) {
+async fn serve(incoming: Box<Incoming>, shared: Arc<Shared>, _slot: Slot) {
     shared.metrics.handshakes.increment(1.0);
-    let opening = Box::pin(handshake(incoming, &shared)).await;
+    let opening = Box::pin(handshake(*incoming, &shared)).await;
     shared.metrics.handshakes.decrement(1.0);
     let Some(opening) = opening else {
         shared.metrics.connection_closed(CloseReason::Handshake);
@@ -106,12 +106,12 @@ async fn serve(incoming: Incoming, shared: Arc<Shared>, _slot: Slot) {
 }
 
 /// A connection at the end of its handshake, if it comes to that. Early data is served meanwhile.
-async fn handshake(incoming: Incoming, shared: &Arc<Shared>) -> Option<Opening> {
+async fn handshake(incoming: Incoming, shared: &Arc<Shared>) -> Option<Box<Opening>> {
     let connecting =
         incoming.accept().inspect_err(|error| tracing::debug!(%error, "a handshake failed")).ok()?;
     // Which succeeds for every incoming connection.
     let (connection, complete) = connecting.into_0rtt().ok()?;
-    let mut opening = Opening::new(Arc::clone(shared), connection.clone());
+    let mut opening = Box::new(Opening::new(Arc::clone(shared), connection.clone()));
     let stopping = async {
         shared.draining.cancelled().await;
         tokio::time::sleep(HANDSHAKE_TIMEOUT_STOPPING).await;

@@ -1,12 +1,36 @@
-//! The control stream after Welcome: each frame is answered before the next one is read.
+//! The control stream after Welcome: each frame is answered before the next one is read, but for a Confirm. That one
+//! waits for the store while others are answered, so that a slow store does not look like a dead path; a second one
+//! waits for the first.
+
+use std::sync::Arc;
 
 use fulmar_protocol::{
     BatchNumber, Confirm, Confirmed, ConversationId, CursorState, ErrorCode, Explanation, Frame, Pong,
-    Problem, Reauthenticate, Reauthenticated,
+    Problem, Reauthenticate, Reauthenticated, Seq,
 };
 
+use tokio::sync::oneshot;
+
 use super::{End, Session};
-use crate::log::CursorClaim;
+use crate::log::{ConfirmRefusal, CursorClaim, LogError};
+
+/// A Confirm that the store has not answered yet.
+pub(super) struct Confirming {
+    batch: BatchNumber,
+    cursors: Vec<(ConversationId, Seq)>,
+    storing: oneshot::Receiver<Result<Vec<ConfirmRefusal>, LogError>>,
+}
+
+/// What the store says of the Confirm that waits for it. For ever when there is none. Dropping it loses nothing.
+pub(super) async fn stored(confirming: &mut Option<Confirming>) -> Result<Vec<ConfirmRefusal>, LogError> {
+    match confirming {
+        Some(confirming) => {
+            let ended = |_| Err(LogError::Unfinished("a Confirm's task ended".to_owned()));
+            (&mut confirming.storing).await.unwrap_or_else(ended)
+        }
+        None => std::future::pending().await,
+    }
+}
 
 impl Session {
     pub(super) async fn handle_control(&mut self, frame: Frame) -> Result<(), End> {
@@ -20,6 +44,10 @@ impl Session {
     }
 
     async fn confirm(&mut self, confirm: Confirm) -> Result<(), End> {
+        if self.confirming.is_some() {
+            let result = stored(&mut self.confirming).await;
+            self.answer_confirm(result).await?;
+        }
         let batch = confirm.batch;
         if let Err(code) = confirm.check() {
             return self.problem(code, None, Some(batch)).await;
@@ -34,12 +62,30 @@ impl Session {
                 Err(_) => self.problem(ErrorCode::CursorInvalid, Some(conversation), Some(batch)).await?,
             }
         }
-        let confirmed: Vec<_> = claims.iter().map(|claim| (claim.conversation, claim.cursor.seq())).collect();
-        let identity = &self.handle.identity;
-        let result = self.shared.log.confirm(&identity.user, &identity.device, claims, confirm.reads).await;
+        let cursors = claims.iter().map(|claim| (claim.conversation, claim.cursor.seq())).collect();
+        let (shared, handle) = (Arc::clone(&self.shared), Arc::clone(&self.handle));
+        let (answer, storing) = oneshot::channel();
+        self.tasks.spawn(async move {
+            let identity = &handle.identity;
+            let log = &shared.log;
+            let result = log.confirm(&identity.user, &identity.device, claims, confirm.reads).await;
+            // The session may be over.
+            drop(answer.send(result));
+            Ok(())
+        });
+        self.confirming = Some(Confirming { batch, cursors, storing });
+        Ok(())
+    }
+
+    /// Answers the Confirm that waited for the store.
+    pub(super) async fn answer_confirm(
+        &mut self,
+        result: Result<Vec<ConfirmRefusal>, LogError>,
+    ) -> Result<(), End> {
+        let Some(Confirming { batch, cursors, .. }) = self.confirming.take() else { return Ok(()) };
         match result {
             Ok(refused) => {
-                for (conversation, seq) in confirmed {
+                for (conversation, seq) in cursors {
                     if !refused.iter().any(|refusal| refusal.conversation == conversation) {
                         self.handle.set_confirmed(conversation, seq);
                     }

@@ -33,7 +33,7 @@ const REPLACED_SESSION_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Serves a connection whose handshake is complete, until it ends; returns the code that it was closed with, if the
 /// client had not closed it before.
-pub(crate) async fn accept(opening: Opening) -> ErrorCode {
+pub(crate) async fn accept(opening: Box<Opening>) -> ErrorCode {
     let (shared, connection) = (Arc::clone(&opening.shared), opening.connection().clone());
     // What opening needs is given back when it is done: most sessions are idle for most of their time.
     let code = match Box::pin(open(opening)).await {
@@ -54,18 +54,19 @@ pub(crate) async fn accept(opening: Opening) -> ErrorCode {
 }
 
 /// Opens the session; gives the store too as it stood before Welcome.
-async fn open(mut opening: Opening) -> Result<(Session, Snapshot), End> {
+async fn open(mut opening: Box<Opening>) -> Result<(Box<Session>, Snapshot), End> {
     let (hello, identity, control) = opening.hello().await?;
     let shared = Arc::clone(&opening.shared);
     let handle = register(&shared, opening.connection(), &hello, &identity).await?;
     let datagrams = u32::try_from(limits::DATAGRAMS_PER_SECOND_MAX).unwrap_or(u32::MAX);
     let backlog_max = u64::try_from(limits::BACKLOG_ENTRIES_MAX).unwrap_or(u64::MAX);
     opening.admit(&handle);
-    let mut session = Session {
+    let mut session = Box::new(Session {
         shared: Arc::clone(&shared),
         handle: Arc::clone(&handle),
         control_send: control.send,
         control: control.reader,
+        confirming: None,
         backlog_entries_max: u64::from(hello.backlog_entries_max).min(backlog_max),
         behind: VecDeque::new(),
         behind_more: false,
@@ -80,7 +81,7 @@ async fn open(mut opening: Opening) -> Result<(Session, Snapshot), End> {
         datagram_rate: TokenBucket::new(Rate::per_second(datagrams, 2 * datagrams)),
         watching: Watching::default(),
         hedging: opening.hedging,
-    };
+    });
     let beginning = shared.log.snapshot();
     if let Err(code) = session.welcome().await {
         session.finish(code).await;

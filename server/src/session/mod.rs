@@ -6,7 +6,7 @@
 //! waits for its peer holds up no other.
 //!
 //! Bounds: streams by QUIC's limits, lanes by `lanes_max`, sends by permits for their bytes, control frames
-//! by being answered one after another before the next is read.
+//! by being answered one after another before the next is read (of Confirms, one may wait).
 
 mod alternatives;
 mod backlog;
@@ -68,6 +68,7 @@ pub(crate) struct Session {
     handle: Arc<SessionHandle>,
     control_send: SendStream,
     control: FrameReader,
+    confirming: Option<control::Confirming>,
     backlog_entries_max: u64,
     behind: VecDeque<Waiting>,
     /// The inbox held more than `behind` does.
@@ -114,9 +115,11 @@ impl Session {
                 () = expiry => Err(ErrorCode::TokenExpired),
                 Some(ended) = self.tasks.join_next() => ended.unwrap_or(Err(ErrorCode::Internal)),
                 frame = self.control.next() => match self.control_frame(frame) {
-                    Ok(frame) => self.handle_control(frame).await,
+                    // Boxed, as all that is rare here: a session waits for most of its time.
+                    Ok(frame) => Box::pin(self.handle_control(frame)).await,
                     Err(end) => Err(end),
                 },
+                result = control::stored(&mut self.confirming) => Box::pin(self.answer_confirm(result)).await,
                 () = self.handle.woken() => self.refill().await,
                 stream = self.handle.connection().accept_bi() => self.accept_stream(stream),
                 datagram = self.handle.connection().read_datagram() => self.accept_datagram(datagram).await,
@@ -307,7 +310,7 @@ impl Session {
     }
 
     /// Ends everything the session has running. Presence goes with it.
-    async fn finish(mut self, code: End) {
+    async fn finish(mut self: Box<Self>, code: End) {
         let presence = &self.shared.hub.presence;
         let now = self.shared.log.now();
         match goodbye(self.handle.connection()) {

@@ -159,14 +159,17 @@ impl Store {
     /// A state with all that this handle's [`Store::run`] has answered so far. It may lack what others have written
     /// since, and so need not ask them.
     pub fn snapshot_of_commits(&self) -> Snapshot {
-        #[cfg(feature = "foundationdb")]
-        if let BackEnd::FoundationDb(store) = &self.back_end {
-            let snapshot = Snapshot::foundationdb(store.snapshot_of_commits());
-            #[cfg(feature = "fault-injection")]
-            let snapshot = snapshot.counted(self.tally.clone());
-            return snapshot;
-        }
-        self.snapshot()
+        let snapshot: Option<Snapshot> = match &self.back_end {
+            #[cfg(feature = "foundationdb")]
+            BackEnd::FoundationDb(store) => Some(Snapshot::foundationdb(store.snapshot_of_commits())),
+            #[cfg(feature = "simulation")]
+            BackEnd::Shared(store) => Some(Snapshot::shared(store.snapshot_of_commits())),
+            _ => None,
+        };
+        let Some(snapshot) = snapshot else { return self.snapshot() };
+        #[cfg(feature = "fault-injection")]
+        let snapshot = snapshot.counted(self.tally.clone());
+        snapshot
     }
 
     /// Whether the store accepts writes.

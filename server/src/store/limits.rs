@@ -16,11 +16,12 @@ pub const TRANSACTION_BYTES_MAX: usize = 1_000_000;
 pub const TRANSACTION_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// How long one [`super::Store::run`] may take in all, its retries included, on a back end that is reached over a
-/// network. Then it fails as unreachable.
-pub const RUN_TIME_MAX: Duration = Duration::from_secs(10);
+/// network. Then it fails as unreachable. Shorter than what is left of a node's lease when the store goes away, so that
+/// requests are answered before their sessions end.
+pub const RUN_TIME_MAX: Duration = Duration::from_secs(4);
 
 /// How long one read of a snapshot may take on such a back end. Then it fails as unreachable.
-pub const READ_TIME_MAX: Duration = Duration::from_secs(5);
+pub const READ_TIME_MAX: Duration = Duration::from_secs(4);
 
 /// How long after its first read a snapshot may be read from. Later the store may say that it is too old.
 pub const SNAPSHOT_TIME_MAX: Duration = Duration::from_secs(5);

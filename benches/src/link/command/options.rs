@@ -15,13 +15,13 @@ Examples:
   fulmar-bench link --verify
   fulmar-bench link --verify --profile uber-p50 --seconds 60
 
-Where things are: the command runs as 10.77.0.2, the server command as 10.77.1.1, which both find in
-FULMAR_LINK_SERVER; the server sees the client as 100.64.0.1, and after each change of address as the next one. They
+Where things are: the command runs as 10.77.0.2, the server command as 10.77.1.1, which both find in \
+FULMAR_LINK_SERVER; the server sees the client as 100.64.0.1, and after each change of address as the next one. They \
 reach each other and nothing else: no Internet, no service of this host, and no names, but for localhost.
 
 Needs root, `ip` (apt-get install iproute2) and /dev/net/tun.
 
-After a crash, or kill -9, there is nothing to clean up: the namespaces have no names, and programs and devices go with
+After a crash, or kill -9, there is nothing to clean up: the namespaces have no names, and programs and devices go with \
 this process. To see for yourself: `ip netns`, `ip link` and `lsns -t net` show nothing of it.";
 
 /// Runs a program behind a lossy link, or checks the link itself.

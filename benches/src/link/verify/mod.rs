@@ -70,8 +70,9 @@ fn measure(profile: Profile, options: &LinkOptions, bar: &ProgressBar) -> Result
     let link = Link::open(&profile, options.seed, &settings)?;
     bar.set_message(profile.name);
     let ways = [profile.up, profile.down];
-    let paced = ways.map(|way| Stream::lasting(options.seconds * 3 / 4, paced_interval(&way), PACED_BYTES));
-    let flood = ways.map(|way| Stream::lasting(options.seconds / 4, flood_interval(&way), FLOOD_BYTES));
+    let paced =
+        ways.map(|way| Stream::lasting(options.seconds * 3 / 4, paced_interval(&way), PACED_BYTES, way));
+    let flood = ways.map(|way| Stream::lasting(options.seconds / 4, flood_interval(&way), FLOOD_BYTES, way));
     let before = link.stats()?;
     let [paced_up, paced_down] = both(&link, paced, ways, bar)?;
     let between = link.stats()?;

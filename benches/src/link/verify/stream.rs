@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use fulmar_network_model::HEADER_BYTES;
+use fulmar_network_model::{HEADER_BYTES, LinkOptions};
 
 use crate::link::{
     Link, LinkError, clock,
@@ -20,6 +20,8 @@ use crate::link::{
 
 /// A receiver looks so often whether it is to end.
 const PATIENCE: Duration = Duration::from_millis(100);
+/// Nothing is sent so short before or after a link turns dark or light.
+const EDGE: Duration = Duration::from_millis(10);
 /// Of the packets' contents: their number.
 const NUMBER_BYTES: usize = 8;
 
@@ -30,13 +32,26 @@ pub(super) struct Stream {
     pub(super) packet_bytes: usize,
     pub(super) interval: Duration,
     pub(super) packets: usize,
+    /// Of the link that they take.
+    pub(super) options: LinkOptions,
 }
 
 impl Stream {
     /// As many as fit into a time.
-    pub(super) fn lasting(time: Duration, interval: Duration, packet_bytes: usize) -> Self {
+    pub(super) fn lasting(
+        time: Duration,
+        interval: Duration,
+        packet_bytes: usize,
+        options: LinkOptions,
+    ) -> Self {
         let packets = time.as_nanos() / interval.as_nanos().max(1);
-        Self { packet_bytes, interval, packets: packets.try_into().unwrap_or(usize::MAX) }
+        Self { packet_bytes, interval, packets: packets.try_into().unwrap_or(usize::MAX), options }
+    }
+
+    /// Whether the link turns dark or light about now. A packet there may have either fate, and those after it would
+    /// then have other random numbers than by the model.
+    fn is_at_an_edge(&self, age: Duration) -> bool {
+        self.options.is_dark(age.saturating_sub(EDGE)) != self.options.is_dark(age + EDGE)
     }
 
     /// Bytes of UDP payload of each packet.
@@ -107,6 +122,10 @@ fn send(
     for number in 0..stream.packets {
         due += stream.interval;
         std::thread::sleep(due.saturating_sub(clock::now()));
+        if stream.is_at_an_edge(clock::now().saturating_sub(began)) {
+            due += EDGE * 2;
+            std::thread::sleep(due.saturating_sub(clock::now()));
+        }
         if let Some(start) = payload.first_chunk_mut() {
             *start = u64::try_from(number).unwrap_or(u64::MAX).to_be_bytes();
         }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use fulmar_client::{Event, OutgoingMessage};
 use parking_lot::Mutex;
 
+use super::super::ground::run;
 use super::super::network::Tally;
-use super::super::world::run;
 use super::figures::{Delivery, Figures, Run};
 use super::lanes::{device, reader, start_writer, world};
 use super::meter::Meter;

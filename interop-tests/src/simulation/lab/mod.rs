@@ -28,7 +28,7 @@ pub use first::first_messages;
 pub use head_of_line::{HeadOfLine, head_of_line};
 pub use options::{Settings, Trial, Way};
 
-use super::world::run;
+use super::ground::run;
 
 /// Runs a trial once for each seed, on a thread for each of the machine's cores.
 #[must_use]

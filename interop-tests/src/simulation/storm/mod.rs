@@ -24,6 +24,7 @@ use rand::{Rng as _, SeedableRng as _};
 use fulmar_network_model::Profile;
 
 use super::device::Device;
+use super::ground::Ground;
 use super::recorder::{Invariant, Recorder, Violation};
 use super::watch::Watch;
 use super::world::World;
@@ -58,6 +59,8 @@ pub struct StormOptions {
     pub users: usize,
     /// How many nodes serve them: one, or a cluster.
     pub nodes: usize,
+    /// What the world stands on.
+    pub ground: Ground,
     /// The last word on the options of each start of the server.
     pub prepare: Arc<dyn Fn(&mut ServerOptions) + Send + Sync>,
     /// By which it is watched.
@@ -75,6 +78,7 @@ impl StormOptions {
             profiles: profiles.to_vec(),
             users: 6,
             nodes: 1,
+            ground: Ground::Simulated,
             prepare,
             watch: Watch::default(),
         }
@@ -116,11 +120,13 @@ struct Scene {
     groups: Mutex<Vec<ConversationId>>,
 }
 
-/// Runs one storm. Call it in [`super::run`].
+/// Runs one storm. Call it in [`super::run`], or, on a ground where time is real, in [`super::run_in_real_time`].
 pub async fn storm(options: StormOptions) -> StormReport {
     let mut random = StdRng::seed_from_u64(options.seed);
     let prepare = Arc::clone(&options.prepare);
-    let world = World::cluster(options.seed, options.nodes, move |server| prepare(server));
+    let world = World::cluster_on(options.ground.clone(), options.seed, options.nodes, move |server| {
+        prepare(server);
+    });
     let recorder = Recorder::new(world.origin());
     let _watched = options.watch.begin(&recorder);
     for node in 0..world.nodes() {

@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
-use fulmar_protocol::CursorState;
+use fulmar_protocol::{CursorState, SessionNumber};
 
 use super::*;
 use crate::{
-    log::CursorClaim,
+    log::{CursorClaim, LogError},
+    rows::{Key, NodeNumber, SessionKey},
     store::{MemoryDisk, StoreTallied, StoreTally, TransactionTally},
 };
 
@@ -136,7 +137,20 @@ async fn a_connect() {
         let log = &counted.fixture.log;
         log.register_device(&bob, &device(&bob, 1), None).await.unwrap();
         let registered = counted.transaction();
+        // Owner of the device, the time before which tokens are refused; blocks.
         assert_eq!(registered, TransactionTally { gets: 2, ranges: 1, sets: 1, ..NOTHING });
+        // In a cluster: that its node has a lease; the user's sessions; the session's row, and its copy under the node.
+        let node = NodeNumber::new(1);
+        let lease = counted.fixture.store.run(move |transaction| {
+            transaction.set(&Key::node(node), "a lease");
+            Box::pin(async { Ok::<_, LogError>(()) })
+        });
+        lease.await.unwrap();
+        counted.forget();
+        let session = SessionKey { device: device(&bob, 1), number: SessionNumber::new(1), node };
+        log.register_device(&bob, &device(&bob, 1), Some(session)).await.unwrap();
+        let registered = counted.transaction();
+        assert_eq!(registered, TransactionTally { gets: 3, ranges: 2, sets: 3, ..NOTHING });
         log.behind(&log.snapshot(), &bob, &device(&bob, 1), 10).await.unwrap();
         let inbox = counted.tally.take();
         assert_eq!((inbox.snapshot_gets, inbox.snapshot_ranges), (0, 2), "inbox and cursors");

@@ -106,3 +106,18 @@ async fn a_former_member_has_no_unread_growing_behind_their_back() {
     }
     assert_eq!(unread(&fixture, "bob", id).await, 1);
 }
+
+#[tokio::test]
+async fn a_full_batch_that_names_a_conversation_again_and_again_moves_nothing_back() {
+    let fixture = Fixture::new();
+    let id = fixture.direct(9).await;
+    let (ann, bob) = (user("ann"), user("bob"));
+    let cursors = (0..128).map(|number| claim(id, 9 - number % 9, 9)).collect();
+    let reads = (0..128).map(|number| read(id, 9 - number % 9)).collect();
+    let refused = fixture.log.confirm(&bob, &device(&bob, 1), cursors, reads).await.unwrap();
+    assert!(refused.is_empty(), "{refused:?}");
+    let marks = fixture.log.marks(&ann, id).await.unwrap().0;
+    assert_eq!((marks[0].delivered_seq, marks[0].read_seq), (Seq::new(9), Seq::new(9)));
+    let start = fixture.log.lane_start(&bob, &device(&bob, 1), id).await.unwrap().unwrap();
+    assert_eq!(start.cursor, Seq::new(9));
+}

@@ -70,6 +70,20 @@ struct Inner {
     _stop: network::StopAtExit,
 }
 
+impl Inner {
+    fn new(database: Arc<Database>, keyspace: Arc<Keyspace>, options: StoreOptions, probe: Probe) -> Self {
+        Self {
+            database,
+            keyspace,
+            options,
+            probe,
+            under_way: TaskTracker::new(),
+            committed: AtomicI64::new(0),
+            _stop: network::StopAtExit,
+        }
+    }
+}
+
 impl std::fmt::Debug for Inner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("FoundationDb").field("keyspace", &self.keyspace).finish_non_exhaustive()
@@ -96,19 +110,19 @@ impl FdbStore {
             Err(_) => return Err(no_answer()),
         }
         let probe = Probe::start(Arc::clone(&database), Arc::clone(&keyspace), Arc::clone(&options.metrics));
-        let inner = Inner {
-            database,
-            keyspace,
-            options,
-            probe,
-            under_way: TaskTracker::new(),
-            committed: AtomicI64::new(0),
-            _stop: network::StopAtExit,
-        };
-        let store = Self { inner: Arc::new(inner) };
+        let store = Self { inner: Arc::new(Inner::new(database, keyspace, options, probe)) };
         let claimed = timeout(waited, store.claim(&place.prefix)).await;
         claimed.map_err(|_| no_answer())??;
         Ok(store)
+    }
+
+    /// Another server's way to the same keys.
+    #[cfg(feature = "simulation")]
+    pub(super) fn another(&self) -> Self {
+        let (database, keyspace) = (Arc::clone(&self.inner.database), self.shared_keyspace());
+        let options = self.options().clone();
+        let probe = Probe::start(Arc::clone(&database), Arc::clone(&keyspace), Arc::clone(&options.metrics));
+        Self { inner: Arc::new(Inner::new(database, keyspace, options, probe)) }
     }
 
     /// Reads the marker; writes it where there is nothing yet.

@@ -42,16 +42,30 @@ impl FdbStore {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
+        self.run_again(closure, false).await
+    }
+
+    /// As [`run`](Self::run), when an attempt before it may have committed.
+    pub(in crate::store) async fn run_again<T, E, F>(
+        &self,
+        closure: F,
+        maybe_committed: bool,
+    ) -> Result<T, RunError<E>>
+    where
+        F: for<'t> Fn(&'t Transaction) -> BoxFuture<'t, Result<T, E>> + Send + Sync + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
         self.still_open()?;
         let _under_way = self.under_way();
         let waited = RUN_TIME_MAX;
-        match timeout(waited, Box::pin(self.run_until_known(closure))).await {
+        match timeout(waited, Box::pin(self.run_until_known(closure, maybe_committed))).await {
             Ok(outcome) => outcome,
             Err(_) => Err(RunError::Store(StoreError::Unreachable { waited })),
         }
     }
 
-    async fn run_until_known<T, E, F>(&self, closure: F) -> Result<T, RunError<E>>
+    async fn run_until_known<T, E, F>(&self, closure: F, mut maybe_committed: bool) -> Result<T, RunError<E>>
     where
         F: for<'t> Fn(&'t Transaction) -> BoxFuture<'t, Result<T, E>> + Send + Sync + 'static,
         T: Send + 'static,
@@ -60,7 +74,6 @@ impl FdbStore {
         let begun = Instant::now();
         let failed = |error| RunError::Store(store_error(error, begun.elapsed()));
         let mut inner = self.transaction().map_err(failed)?;
-        let mut maybe_committed = false;
         for run in 0_u64.. {
             match self.attempt(inner, maybe_committed, &closure).await {
                 Next::Done(Ok(value)) => match self.fault(run) {

@@ -15,9 +15,10 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    SharedStore, StoreTrouble, StoreTroubleCounts,
+    StoreTrouble, StoreTroubleCounts,
     snapshot::SharedSnapshot,
     trouble::{Counters, Fate, heads},
+    way::Way,
 };
 use crate::{
     clock::Rng,
@@ -25,7 +26,6 @@ use crate::{
         counts::StoreCounts,
         error::{RunError, StoreError},
         limits::{READ_TIME_MAX, RUN_TIME_MAX},
-        memory::Rows,
         transaction::Transaction,
     },
 };
@@ -33,7 +33,7 @@ use crate::{
 /// How long a closure waits before it runs again, at most.
 const RETRY_DELAY_MAX: Duration = Duration::from_millis(20);
 
-/// One server's way to a [`SharedStore`]. Clones are the same way.
+/// One server's way to a [`SharedStore`](super::SharedStore). Clones are the same way.
 #[derive(Debug, Clone)]
 pub struct SharedHandle {
     inner: Arc<Inner>,
@@ -41,7 +41,7 @@ pub struct SharedHandle {
 
 #[derive(Debug)]
 struct Inner {
-    shared: SharedStore,
+    way: Way,
     rng: Rng,
     trouble: watch::Sender<StoreTrouble>,
     counters: Counters,
@@ -65,9 +65,9 @@ impl<E: From<StoreError>> From<StoreError> for Attempt<E> {
 }
 
 impl SharedHandle {
-    pub(super) fn new(shared: SharedStore, seed: u64) -> Self {
+    pub(super) fn new(way: Way, seed: u64) -> Self {
         let inner = Inner {
-            shared,
+            way,
             rng: Rng::seeded(seed),
             trouble: watch::Sender::new(StoreTrouble::default()),
             counters: Counters::default(),
@@ -159,8 +159,7 @@ impl SharedHandle {
         if self.inner.cut_off.is_cancelled() && heads(&self.inner.rng) {
             return Err(RunError::Store(cut_off()));
         }
-        let store = self.inner.shared.store();
-        let ran = store.run_again(
+        let ran = self.inner.way.run_again(
             move |transaction| {
                 let closure = Arc::clone(&closure);
                 Box::pin(async move {
@@ -177,9 +176,12 @@ impl SharedHandle {
         SharedSnapshot::new(self.clone(), heads(&self.inner.rng))
     }
 
-    /// The newest state that was synced.
-    pub(super) fn newest(&self) -> Option<Arc<Rows>> {
-        self.inner.shared.store().status().base.load_full()
+    pub(in crate::store) fn snapshot_of_commits(&self) -> SharedSnapshot {
+        SharedSnapshot::of_commits(self.clone(), heads(&self.inner.rng))
+    }
+
+    pub(super) fn way(&self) -> &Way {
+        &self.inner.way
     }
 
     /// Waits for as long as a read takes to arrive.
@@ -204,11 +206,12 @@ impl SharedHandle {
     pub(in crate::store) async fn close(&self) {
         self.inner.under_way.close();
         self.inner.under_way.wait().await;
+        self.inner.way.close().await;
     }
 
     pub(in crate::store) fn check(&self) -> Result<StoreCounts, StoreError> {
         self.open()?;
-        self.inner.shared.store().check()
+        self.inner.way.check()
     }
 
     fn open(&self) -> Result<(), StoreError> {

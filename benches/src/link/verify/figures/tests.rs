@@ -4,7 +4,12 @@ use fulmar_network_model::{Profile, Share};
 
 use super::*;
 
-const STREAM: Stream = Stream { packet_bytes: 100, interval: Duration::from_millis(2), packets: 5_000 };
+const STREAM: Stream = Stream {
+    packet_bytes: 100,
+    interval: Duration::from_millis(2),
+    packets: 5_000,
+    options: LinkOptions::CLEAN,
+};
 
 /// Packets every two milliseconds with these delays in milliseconds.
 fn passages(delays: &[Option<u64>]) -> Vec<Passage> {

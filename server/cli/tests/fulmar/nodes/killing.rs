@@ -86,7 +86,8 @@ fn while_foundationdb_is_dead_requests_fail_with_codes_to_retry_and_afterwards_a
     println!("{sent} messages");
 }
 
-/// Each device asks once: none hangs, and none is told that asking again is of no use.
+/// Each device asks once: none hangs, none is told that asking again is of no use, and it is said that it is the store,
+/// for the request or, where a lane failed, for the connection.
 #[expect(clippy::print_stdout, reason = "what was told")]
 fn assert_requests_fail(people: &People) {
     let mut asking = tokio::task::JoinSet::new();
@@ -107,4 +108,8 @@ fn assert_requests_fail(people: &People) {
         *told.entry(failure.to_string()).or_default() += 1;
     }
     println!("{told:?}");
+    assert!(
+        told.keys().any(|failure| failure.contains("store_unavailable")),
+        "nobody is told that it is the store"
+    );
 }
