@@ -171,6 +171,7 @@ fn missing(markdown: &mut String, sources: &[Source], failed: &[String]) {
     let mut lines: Vec<String> =
         absent.map(|(_, name)| format!("`{name}`: there is no file of it.")).collect();
     lines.extend(failed.iter().map(|line| words::plain(line)));
+    let mut without_peers = Vec::new();
     let mut reasons: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
     for source in sources {
         for (name, reason) in source.steps.iter().flat_map(|step| &step.left_out) {
@@ -182,8 +183,11 @@ fn missing(markdown: &mut String, sources: &[Source], failed: &[String]) {
         let alone = matches!(source.workload, Workload::Connect | Workload::Storm | Workload::Mixed);
         let nobody = source.steps.iter().all(|step| step.peers.is_empty() && step.left_out.is_empty());
         if nobody && !alone {
-            lines.push(format!("{}: no peers were asked for.", words::code(&source.stem)));
+            without_peers.push(words::code(&source.stem));
         }
+    }
+    if !without_peers.is_empty() {
+        lines.push(format!("No peers were asked for in {}.", words::list(&without_peers)));
     }
     for ((name, reason), files) in reasons {
         let files: Vec<_> = files.iter().map(|file| words::code(file)).collect();
