@@ -54,12 +54,15 @@ pub(crate) async fn run(options: &Options, common: &Common) -> Result<(), BenchE
         return Err(BenchError::wrong("all writes a file for each workload: leave --json away, use --to"));
     }
     report_page::may_replace(&options.to)?;
+    let who = chosen(options, common)?;
     let unfinished = Unfinished::begin(&options.to)?;
-    let peers = peers(options, common)?;
+    if who == "none" && !options.without_peers {
+        report::warn(&format!("SKIPPED: all peers: {}", peers::NOT_COMPILED));
+    }
     let items = plan::items(options.quick);
     let mut missing = Vec::new();
     for (nth, item) in items.iter().enumerate() {
-        let Some(arguments) = call(item, options, common, &peers) else { continue };
+        let Some(arguments) = call(item, options, common, &who) else { continue };
         let line = format!("[{}/{}] {}", nth + 1, items.len(), arguments.join(" "));
         report::warn(&line);
         let file = unfinished.folder.join(format!("{}.json", item.name));
@@ -73,23 +76,28 @@ pub(crate) async fn run(options: &Options, common: &Common) -> Result<(), BenchE
     for line in &missing {
         report::warn(&format!("left out: {line}"));
     }
+    if missing.len() == items.len() {
+        fs::remove_dir(&unfinished.folder)?;
+        return Err(BenchError::wrong("no workload went through: see what each said above"));
+    }
     report_page::make(&unfinished.folder, &options.to, &missing)?;
     unfinished.end()
 }
 
 /// Who takes part, as the workloads' `--peers` takes it.
-fn peers(options: &Options, common: &Common) -> Result<String, BenchError> {
+fn chosen(options: &Options, common: &Common) -> Result<String, BenchError> {
     match &common.peers {
         Peers::Named(_) | Peers::All if options.without_peers => {
             Err(BenchError::wrong("--peers and --without-peers contradict each other: leave one away"))
         }
-        Peers::Named(names) => Ok(names.join(",")),
+        Peers::Named(names) => {
+            // Once, before every workload would say so.
+            names.iter().try_for_each(|name| peers::named(name).map(drop))?;
+            Ok(names.join(","))
+        }
         Peers::None if options.without_peers => Ok("none".to_owned()),
         Peers::None | Peers::All if !peers::all().is_empty() => Ok("all".to_owned()),
-        Peers::None | Peers::All => {
-            report::warn(&format!("SKIPPED: all peers: {}", peers::NOT_COMPILED));
-            Ok("none".to_owned())
-        }
+        Peers::None | Peers::All => Ok("none".to_owned()),
     }
 }
 

@@ -205,6 +205,31 @@ fn a_folder_that_is_no_report_is_left_alone() {
     assert_eq!(fs::read_to_string(to.join("README.md")).unwrap(), "dear");
 }
 
+/// All of it takes minutes; this is what it says before it begins.
+#[test]
+fn all_begins_nothing_that_could_not_be_finished() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fulmar-bench"));
+        command.args(["all", "--quick", "--to"]).args(arguments).current_dir(folder.path());
+        let output = command.output().unwrap();
+        let line = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), line.trim_end().lines().count()), (Some(1), 1), "{line}");
+        line
+    };
+    let line = refused(&["report", "--json", "all.json"]);
+    assert!(line.contains("leave --json away"), "{line}");
+    let line = refused(&["report", "--without-peers", "--peers", "all"]);
+    assert!(line.contains("contradict each other"), "{line}");
+    assert_eq!(names(folder.path()), BTreeSet::new());
+    fs::create_dir(folder.path().join("report-unfinished")).unwrap();
+    let line = refused(&["report"]);
+    assert!(line.contains("report-unfinished is there from an earlier run"), "{line}");
+    fs::write(folder.path().join("letters.txt"), "dear").unwrap();
+    let line = refused(&["."]);
+    assert!(line.contains("is no report"), "{line}");
+}
+
 #[test]
 fn a_folder_without_files_says_how_to_get_some() {
     let folder = tempfile::tempdir().unwrap();
