@@ -29,10 +29,10 @@ pub(super) fn make(sources: &[Source], failed: &[String]) -> Result<Page, BenchE
     let sections = sources.iter().map(sections::section).collect::<Result<Vec<_>, _>>()?;
     let mut markdown = format!(
         "{TITLE}\n\n\
-         Every figure here is the median of several runs, with the least and the greatest beside it. Everybody took \
-         turns on the same machine, so that what disturbed it disturbed all of them alike. Absolute figures belong to \
-         the machine; what can be carried elsewhere are the ratios, above all those to the floors: the same work done \
-         by the bare network or the bare disk, without which no system of this kind can be.\n\n"
+         Every figure here is the median of the runs that its section names, with the least and the greatest beside \
+         it. Everybody took turns on the same machine, so that what disturbed it disturbed all of them alike. Absolute \
+         figures belong to the machine; what can be carried elsewhere are the ratios, above all those to the floors: \
+         the same work done by the bare network or the bare disk, without which no system of this kind can be.\n\n"
     );
     made_on(&mut markdown, sources);
     systems(&mut markdown, sources);
