@@ -18,7 +18,7 @@ use crate::{error::BenchError, system::Promises};
 const FILES_MAX: usize = 200;
 /// Of one file. Those of workloads have some ten kilobytes.
 const FILE_BYTES_MAX: u64 = 4 << 20;
-/// What each figure's spread is called by.
+/// What the names of curves begin with.
 const CURVES: &str = "percentiles";
 /// Points of one curve.
 const POINTS_MAX: usize = 1_000;
