@@ -10,17 +10,29 @@ use crate::error::BenchError;
 /// The longest time that is told apart from longer ones.
 const TIME_MAX: Duration = Duration::from_secs(600);
 
+/// The percentiles of a curve.
+const PERCENTILES: [f64; 20] = [
+    1.0, 5.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 85.0, 90.0, 95.0, 97.0, 98.0, 99.0, 99.5, 99.8,
+    99.9, 99.99,
+];
+
+/// How times are distributed: percentiles, and the microseconds that so many per cent do not exceed.
+type Curve = Vec<(f64, f64)>;
+
 /// The figures of one run, each with its unit in its name.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Figures(BTreeMap<&'static str, f64>);
+pub(crate) struct Figures {
+    values: BTreeMap<&'static str, f64>,
+    curves: BTreeMap<&'static str, Curve>,
+}
 
 impl Figures {
     pub(crate) fn set(&mut self, name: &'static str, value: f64) {
-        self.0.insert(name, value);
+        self.values.insert(name, value);
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<f64> {
-        self.0.get(name).copied()
+        self.values.get(name).copied()
     }
 
     /// One figure against another: nothing, where either is missing or there is nothing to divide by.
@@ -32,6 +44,17 @@ impl Figures {
     pub(crate) fn set_some(&mut self, name: &'static str, value: Option<f64>) {
         if let Some(value) = value {
             self.set(name, value);
+        }
+    }
+
+    pub(crate) fn set_curve(&mut self, name: &'static str, times: &Times) {
+        self.curves.insert(name, times.curve());
+    }
+
+    /// Takes over a curve of other figures under another name.
+    pub(crate) fn take_curve(&mut self, name: &'static str, others: &Self, of_others: &str) {
+        if let Some(curve) = others.curves.get(of_others) {
+            self.curves.insert(name, curve.clone());
         }
     }
 
@@ -56,7 +79,7 @@ impl Runs {
     }
 
     pub(crate) fn names(&self) -> Vec<&'static str> {
-        let mut names: Vec<_> = self.0.iter().flat_map(|figures| figures.0.keys().copied()).collect();
+        let mut names: Vec<_> = self.0.iter().flat_map(|figures| figures.values.keys().copied()).collect();
         names.sort_unstable();
         names.dedup();
         names
@@ -64,13 +87,7 @@ impl Runs {
 
     /// The middle one of the runs (of an even number: the mean of the middle two).
     pub(crate) fn median(&self, name: &str) -> Option<f64> {
-        let sorted = self.sorted(name);
-        let middle = sorted.len() / 2;
-        match sorted.len() {
-            0 => None,
-            odd if odd % 2 == 1 => sorted.get(middle).copied(),
-            _ => Some((sorted.get(middle)? + sorted.get(middle - 1)?) / 2.0),
-        }
+        middle(&self.sorted(name))
     }
 
     /// The least and the greatest.
@@ -85,7 +102,23 @@ impl Runs {
         values
     }
 
-    /// Medians, and the spread beside them.
+    /// The medians of a curve's points, of those that all runs have.
+    fn curve(&self, name: &str) -> Vec<Value> {
+        let curves: Vec<_> = self.0.iter().filter_map(|figures| figures.curves.get(name)).collect();
+        let shortest = curves.iter().map(|curve| curve.len()).min().unwrap_or(0);
+        let points = PERCENTILES.iter().take(shortest).map(|percentile| {
+            let mut at: Vec<f64> = curves
+                .iter()
+                .filter_map(|curve| curve.iter().find(|point| point.0 >= *percentile))
+                .map(|(_, us)| *us)
+                .collect();
+            at.sort_by(f64::total_cmp);
+            json!([number(*percentile), number(middle(&at).unwrap_or_default())])
+        });
+        points.collect()
+    }
+
+    /// Medians, and the spread beside them; curves as pairs of a percentile and its microseconds.
     pub(crate) fn to_json(&self) -> Map<String, Value> {
         let mut object = Map::new();
         let mut spread = Map::new();
@@ -96,7 +129,23 @@ impl Runs {
             }
         }
         object.insert("spread".to_owned(), Value::Object(spread));
+        let mut curves: Vec<_> = self.0.iter().flat_map(|figures| figures.curves.keys()).collect();
+        curves.sort_unstable();
+        curves.dedup();
+        for name in curves {
+            object.insert((*name).to_owned(), self.curve(name).into());
+        }
         object
+    }
+}
+
+/// The middle of sorted values.
+fn middle(sorted: &[f64]) -> Option<f64> {
+    let middle = sorted.len() / 2;
+    match sorted.len() {
+        0 => None,
+        odd if odd % 2 == 1 => sorted.get(middle).copied(),
+        _ => Some((sorted.get(middle)? + sorted.get(middle - 1)?) / 2.0),
     }
 }
 
@@ -124,6 +173,13 @@ impl Times {
 
     pub(crate) fn len(&self) -> u64 {
         self.0.len()
+    }
+
+    /// The percentiles beyond which at least one time lies.
+    fn curve(&self) -> Curve {
+        let beyond = |percentile: f64| as_f64(self.len()) * (100.0 - percentile) / 100.0;
+        let known = PERCENTILES.iter().take_while(|percentile| beyond(**percentile) >= 0.999);
+        known.map(|percentile| (*percentile, self.us(percentile / 100.0))).collect()
     }
 
     /// A quantile in microseconds.
@@ -186,6 +242,24 @@ mod tests {
         assert!((times.us(0.5) / 50_000.0 - 1.0).abs() < 0.002, "{}", times.us(0.5));
         times.record(Duration::from_secs(3_600));
         assert!((times.us(1.0) / 600e6 - 1.0).abs() < 0.002, "{}", times.us(1.0));
+    }
+
+    #[test]
+    fn a_curve_ends_where_too_few_times_lie_beyond_and_has_the_median_of_each_point() {
+        let mut runs = Runs::default();
+        for (count, slower) in [(100_u64, 1), (1_000, 2), (100, 3)] {
+            let mut times = Times::new().unwrap();
+            (1..=count).for_each(|nth| times.record(Duration::from_millis(nth * slower * 100 / count)));
+            let mut figures = Figures::default();
+            figures.set_curve("percentiles_us", &times);
+            runs.push(figures);
+        }
+        let json = Value::Object(runs.to_json());
+        let curve = json["percentiles_us"].as_array().unwrap();
+        assert_eq!(curve.last().unwrap()[0], 99, "a hundred times have no p99.5: {curve:?}");
+        let p50 = curve.iter().find(|point| point[0] == 50).unwrap()[1].as_f64().unwrap();
+        assert!((p50 / 100_000.0 - 1.0).abs() < 0.02, "{p50}");
+        assert_eq!(runs.curve("other_us"), Vec::<Value>::new());
     }
 
     #[test]

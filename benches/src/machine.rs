@@ -61,6 +61,20 @@ pub(crate) fn commit() -> String {
         .map_or_else(|| "unknown".to_owned(), |commit| commit.trim().to_owned())
 }
 
+/// What this was called with, as it would be typed, without where the JSON goes.
+pub(crate) fn command() -> String {
+    let mut words = vec!["fulmar-bench".to_owned()];
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--json" => drop(arguments.next()),
+            json if json.starts_with("--json=") => {}
+            _ => words.push(argument),
+        }
+    }
+    words.join(" ")
+}
+
 /// Memory that a program may still take, in bytes.
 pub(crate) fn memory_available_bytes() -> u64 {
     kib(&fs::read_to_string("/proc/meminfo").unwrap_or_default(), "MemAvailable:") * 1024

@@ -4,6 +4,7 @@
 //! context switches are its own. Load goes over real sockets, to a real store in a temporary folder; everything is
 //! taken away at the end, also when it is interrupted. Absolute figures depend on the machine: quote the ratios.
 
+mod all;
 mod arguments;
 mod cluster;
 mod credentials;
@@ -17,6 +18,7 @@ mod open_loop;
 mod place;
 mod promises;
 mod report;
+mod report_page;
 mod rounds;
 mod server_process;
 mod syncs;
@@ -60,7 +62,7 @@ enum Command {
                             fulmar-bench throughput --senders 1 --conversations 1 --window 64")]
     Throughput(throughput::Options),
     /// One sends to a group, beside a raw broadcast.
-    #[command(after_help = "Example:\n  fulmar-bench fanout --members 10,100,1000,10000 --online 1000")]
+    #[command(after_help = "Example:\n  fulmar-bench fanout --members 10,100,1000,9999 --online 1000")]
     Fanout(fanout::Options),
     /// Sessions that do nothing: the server's memory and processor time for each, beside raw connections.
     #[command(after_help = "Example:\n  fulmar-bench connections --sessions 1000,10000")]
@@ -94,6 +96,15 @@ enum Command {
                       DIR/dev must hold the certificates and keys that all nodes use, as fulmar serve --dev makes them."
     )]
     Cluster(cluster::Options),
+    /// Makes a page with pictures of the JSON files that workloads wrote.
+    #[command(after_help = "Example:\n  fulmar-bench latency --peers all --json figures/latency.json\n  \
+                            fulmar-bench report --from figures --to report")]
+    Report(report_page::Options),
+    /// Runs every workload, beside all peers, and makes a page of them: about three hours, one without peers; with
+    /// --quick about a quarter of an hour, five minutes without peers.
+    #[command(after_help = "Examples:\n  fulmar-bench all --to report --quick\n  \
+                            fulmar-bench all --to report --peers mosquitto,nats-synced")]
+    All(all::Options),
     Link(link::LinkOptions),
     /// The first process of a command behind a link.
     #[command(hide = true)]
@@ -120,6 +131,8 @@ fn main() -> ExitCode {
     match &arguments.command {
         Command::Link(options) => return link::run(options, arguments.common.json.as_ref()),
         Command::Inside(options) => return link::inside(options),
+        Command::Report(options) => return report::exit(report_page::run(options)),
+        Command::All(options) => return report::exit(all_in_turn(options, &arguments.common)),
         _ => {}
     }
     permit_open_files();
@@ -127,13 +140,13 @@ fn main() -> ExitCode {
         let (runtime, network) = (network.runtime()?, Arc::new(network));
         runtime.block_on(until_told(arguments, network))
     });
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            report::complain(&error);
-            ExitCode::FAILURE
-        }
-    }
+    report::exit(result)
+}
+
+/// What measures are other processes, which are on threads of their own: here one is enough.
+fn all_in_turn(options: &all::Options, common: &Common) -> Result<(), BenchError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(all::run(options, common))
 }
 
 /// Ends early when it is told to: then everything that was begun is dropped, which ends servers and removes folders.
@@ -168,7 +181,7 @@ async fn run(arguments: Arguments, network: Arc<Network>) -> Result<(), BenchErr
         Command::Mixed(options) => steps(&[options], common).await,
         Command::Promises(options) => Box::pin(promises::run(&options, common)).await,
         Command::Cluster(options) => report::show_alone(&Box::pin(cluster::run(options)).await?, common),
-        Command::Link(_) | Command::Inside(_) => Ok(()),
+        Command::Link(_) | Command::Inside(_) | Command::Report(_) | Command::All(_) => Ok(()),
         Command::Serve(options) => Box::pin(server_process::serve(options)).await,
     }
 }

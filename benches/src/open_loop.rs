@@ -75,6 +75,7 @@ impl Delivered {
     pub(crate) fn to_figures(&self) -> Figures {
         let mut figures = Figures::default();
         figures.set_times(&self.arrived, ["p50_us", "p99_us", "p999_us"]);
+        figures.set_curve("percentiles_us", &self.arrived);
         figures.set("p95_us", self.arrived.us(0.95));
         figures.set_times(&self.accepted, ["accepted_p50_us", "accepted_p99_us", "accepted_p999_us"]);
         figures.set("messages", as_f64(self.sent));

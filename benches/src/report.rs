@@ -2,7 +2,7 @@
 //!
 //! A file is written beside its place and then moved there: there is never half a report.
 
-use std::io::Write;
+use std::{io::Write, process::ExitCode};
 
 use serde_json::{Map, Value, json};
 
@@ -24,6 +24,7 @@ pub(crate) fn show(steps: &[Outcome], common: &Common) -> Result<(), BenchError>
     object.insert("machine".to_owned(), machine::describe());
     object.insert("commit".to_owned(), machine::commit().into());
     object.insert("versions".to_owned(), versions(last));
+    object.insert("command".to_owned(), machine::command().into());
     object.insert("seed".to_owned(), common.seed.into());
     object.insert("runs".to_owned(), common.runs.into());
     object.append(&mut to_json(last));
@@ -177,6 +178,17 @@ fn promises(out: &mut impl Write, outcome: &Outcome) -> Result<(), BenchError> {
         ])?;
     }
     Ok(())
+}
+
+/// How the process ends; an error is one line on standard error.
+pub(crate) fn exit(result: Result<(), BenchError>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&error);
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// One line on standard error.

@@ -40,7 +40,7 @@ pub(crate) trait System: Send + Sync {
 }
 
 /// What a system promises for a message whose sender was answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Promises {
     /// It survives a power cut: it was synced before the answer.
     pub(crate) durable: bool,

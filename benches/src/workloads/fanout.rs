@@ -34,7 +34,7 @@ const MESSAGES: std::ops::RangeInclusive<u64> = 10..=2_000;
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Options {
     /// Members of the group, the sender beside them; several with commas between are steps one after the other.
-    #[arg(long, value_delimiter = ',', default_values_t = [10, 100, 1_000, 10_000],
+    #[arg(long, value_delimiter = ',', default_values_t = [10, 100, 1_000, 9_999],
         value_parser = clap::value_parser!(u64).range(1..MEMBERS_MAX))]
     members: Vec<u64>,
     /// How many of them are there at most. Unless said otherwise as many as fit into half of the memory.

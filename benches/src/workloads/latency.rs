@@ -83,6 +83,7 @@ impl Options {
         let times = disk::syncs(place.folder(), self.messages, self.body_bytes()).await?;
         let mut figures = Figures::default();
         figures.set_times(&times, ["p50_us", "p99_us", "p999_us"]);
+        figures.set_curve("percentiles_us", &times);
         Ok(figures)
     }
 }

@@ -121,6 +121,7 @@ impl Options {
         ] {
             figures.set_some(of_quiet, quiet.get(name));
         }
+        figures.take_curve("percentiles_quiet_us", &quiet, "percentiles_us");
         let moved = figures.ratio("p99_us", &quiet, "p99_us");
         figures.set_some("ratio_p99_quiet", moved);
         Ok(figures)
