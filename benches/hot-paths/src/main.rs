@@ -1,7 +1,7 @@
 //! Micro-benchmarks of the hot paths: the codec, the append, the lanes.
 //!
 //! One list of cases serves two ends: `cargo bench` measures their times with criterion, and `cargo xtask instructions`
-//! counts their instructions under callgrind, one case a process, and compares the counts with `benches/instructions.toml`.
+//! counts their instructions under callgrind, one case a process, and compares the counts with `benches/hot-paths/instructions.toml`.
 //!
 //! | file | what |
 //! |---|---|

@@ -6,16 +6,16 @@
 use std::sync::Arc;
 
 use fulmar_client::{Conversation, Event, OutgoingMessage, UserId};
-use fulmar_protocol::HistoryPolicy;
 use fulmar_interop_tests::network::Profile;
 use fulmar_interop_tests::simulation::{Device, World};
+use fulmar_protocol::HistoryPolicy;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 
 use super::{BODY_BYTES, Case, Run};
 
 /// Those who read in a group, beside the one who writes.
-const READERS: usize = 8;
+const READERS: u32 = 8;
 
 /// See the module. Of one message handed to one app each.
 pub(super) const CASES: [Case; 3] = [
@@ -23,10 +23,12 @@ pub(super) const CASES: [Case; 3] = [
     Case { name: "exchange/one_by_one", operations: 100, prepare: || exchange(1, 100, 1) },
     // At once: the lane takes what there is, and writes it together.
     Case { name: "exchange/burst", operations: 400, prepare: || exchange(1, 400, 400) },
-    Case { name: "exchange/group_of_9", operations: 50 * READERS_U32, prepare: || exchange(READERS, 50, 10) },
+    Case {
+        name: "exchange/group_of_9",
+        operations: 50 * READERS,
+        prepare: || exchange(READERS as usize, 50, 10),
+    },
 ];
-
-const READERS_U32: u32 = 8;
 
 /// Somebody who writes, and those who read.
 struct Exchange {
@@ -53,8 +55,7 @@ impl Exchange {
                     count.send_modify(|handed| *handed += 1);
                 }
             };
-            let reader =
-                Device::new(&world, user(number), 1 + number, &Profile::CLEAN, Arc::new(watcher));
+            let reader = Device::new(&world, user(number), 1 + number, &Profile::CLEAN, Arc::new(watcher));
             reader.start();
             devices.push(reader);
         }
@@ -69,9 +70,9 @@ impl Exchange {
         } else {
             let others: Vec<UserId> = (1..=readers).map(user).collect();
             {
-            let created = client.create_group("Hot path", &others, HistoryPolicy::All).await;
-            created.expect("a group").0
-        }
+                let created = client.create_group("Hot path", &others, HistoryPolicy::All).await;
+                created.expect("a group").0
+            }
         };
         let mut exchange = Self { conversation, handed, readers, _world: world, _devices: devices };
         // Every lane is open, whatever the conversation began with.
@@ -95,8 +96,12 @@ fn user(number: usize) -> UserId {
 }
 
 fn exchange(readers: usize, messages: usize, at_once: usize) -> Run {
-    let runtime: Runtime =
-        Builder::new_current_thread().enable_time().enable_io().start_paused(true).build().expect("a runtime");
+    let runtime: Runtime = Builder::new_current_thread()
+        .enable_time()
+        .enable_io()
+        .start_paused(true)
+        .build()
+        .expect("a runtime");
     let mut exchange = runtime.block_on(Exchange::begin(readers));
     Box::new(move || {
         runtime.block_on(async {

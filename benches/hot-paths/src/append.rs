@@ -19,7 +19,11 @@ const READ: u32 = 32;
 /// See the module. Of one message each.
 pub(super) const CASES: [Case; 4] = [
     Case { name: "append/direct", operations: MESSAGES, prepare: || append(direct(), 1) },
-    Case { name: "append/direct_in_batches_of_16", operations: MESSAGES, prepare: || append(direct(), BATCH) },
+    Case {
+        name: "append/direct_in_batches_of_16",
+        operations: MESSAGES,
+        prepare: || append(direct(), BATCH),
+    },
     Case { name: "append/group_of_20", operations: MESSAGES, prepare: || append(group(20), 1) },
     Case { name: "append/read_from_memory", operations: MESSAGES, prepare: read },
 ];

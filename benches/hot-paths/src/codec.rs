@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use fulmar_protocol::{
     Accepted, BatchNumber, ClientSeq, Confirm, ConversationId, CursorUpdate, Datagram, DeviceId, DeviceTag,
     Entry, Frame, FrameDecoder, HedgedEntry, Ordinal, Send, Seq, TimestampMs, UserId, decode_entry_frame,
@@ -41,7 +41,7 @@ pub(super) const CASES: [Case; 12] = [
     }),
     case("codec/decode_hedged_entry", || {
         let encoded = hedged_entry().encode();
-        repeat(move || drop(black_box(Datagram::decode(black_box(encoded.clone())))))
+        repeat(move || drop(black_box(Datagram::decode(black_box(&encoded)))))
     }),
     // There and back: a node encodes a hint once for each node that is to know.
     case("codec/node_hint", || {
