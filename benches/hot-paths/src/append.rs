@@ -18,15 +18,15 @@ const READ: u32 = 32;
 
 /// See the module. Of one message each.
 pub(super) const CASES: [Case; 4] = [
-    Case { name: "append/direct", operations: MESSAGES, prepare: || append(direct(), 1) },
-    Case {
-        name: "append/direct_in_batches_of_16",
-        operations: MESSAGES,
-        prepare: || append(direct(), BATCH),
-    },
-    Case { name: "append/group_of_20", operations: MESSAGES, prepare: || append(group(20), 1) },
-    Case { name: "append/read_from_memory", operations: MESSAGES, prepare: read },
+    case("append/direct", || append(direct(), 1)),
+    case("append/direct_in_batches_of_16", || append(direct(), BATCH)),
+    case("append/group_of_20", || append(group(20), 1)),
+    case("append/read_from_memory", read),
 ];
+
+const fn case(name: &'static str, prepare: fn() -> Run) -> Case {
+    Case { name, operations: MESSAGES, prepare, within: None }
+}
 
 /// A conversation and the runtime that it lives on.
 type Place = (Runtime, ConversationPath);

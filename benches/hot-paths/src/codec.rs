@@ -54,7 +54,7 @@ pub(super) const CASES: [Case; 12] = [
 ];
 
 const fn case(name: &'static str, prepare: fn() -> Run) -> Case {
-    Case { name, operations: OPERATIONS, prepare }
+    Case { name, operations: OPERATIONS, prepare, within: None }
 }
 
 fn repeat(mut once: impl FnMut() + 'static) -> Run {

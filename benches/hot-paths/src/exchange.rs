@@ -17,18 +17,39 @@ use super::{BODY_BYTES, Case, Run};
 /// Those who read in a group, beside the one who writes.
 const READERS: u32 = 8;
 
+/// Messages of a burst.
+const BURST: u32 = 400;
+
 /// See the module. Of one message handed to one app each.
-pub(super) const CASES: [Case; 3] = [
+pub(super) const CASES: [Case; 6] = [
     // One at a time: packets for each.
-    Case { name: "exchange/one_by_one", operations: 100, prepare: || exchange(1, 100, 1) },
-    // At once: the lane takes what there is, and writes it together.
-    Case { name: "exchange/burst", operations: 400, prepare: || exchange(1, 400, 400) },
-    Case {
-        name: "exchange/group_of_9",
-        operations: 50 * READERS,
-        prepare: || exchange(READERS as usize, 50, 10),
-    },
+    case("exchange/one_by_one", 100, || exchange(1, 100, 1), None),
+    // At once: lanes take what there is, and write it together.
+    case("exchange/burst", BURST, burst, None),
+    case("exchange/group_of_9", 50 * READERS, || exchange(READERS as usize, 50, 10), None),
+    // The same burst, and of it one task each, from its beginning: what the rest would hide.
+    case("lane/log_lane", BURST, burst, Some("fulmar_server::session::log_lane::Running::run::{{closure}}")),
+    case(
+        "lane/send_lane",
+        BURST,
+        burst,
+        Some("fulmar_server::session::send_lane::SendLane::serve::{{closure}}"),
+    ),
+    case("lane/client", BURST, burst, Some("fulmar_client::driver::Driver::take_input")),
 ];
+
+const fn case(
+    name: &'static str,
+    operations: u32,
+    prepare: fn() -> Run,
+    within: Option<&'static str>,
+) -> Case {
+    Case { name, operations, prepare, within }
+}
+
+fn burst() -> Run {
+    exchange(1, BURST as usize, BURST as usize)
+}
 
 /// Somebody who writes, and those who read.
 struct Exchange {

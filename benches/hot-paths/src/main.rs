@@ -1,13 +1,13 @@
 //! Micro-benchmarks of the hot paths: the codec, the append, the lanes.
 //!
 //! One list of cases serves two ends: `cargo bench` measures their times with criterion, and `cargo xtask instructions`
-//! counts their instructions under callgrind, one case a process, and compares the counts with `benches/hot-paths/instructions.toml`.
+//! counts their instructions under callgrind, one case a process, and compares the counts with `instructions.toml`.
 //!
 //! | file | what |
 //! |---|---|
 //! | `codec` | frames, datagrams and hints between nodes |
 //! | `append` | a conversation's log, on the store in memory |
-//! | `exchange` | real clients and a real server on the simulated network |
+//! | `exchange` | real clients and a real server on the simulated network; in it, single tasks |
 //!
 //! Nothing here depends on the machine: no sockets, no disk, no real time, no threads.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool talks to its terminal")]
@@ -40,6 +40,8 @@ struct Case {
     /// What a run does so many times: counts and times are those of one of these.
     operations: u32,
     prepare: fn() -> Run,
+    /// The function in which instructions are counted, as callgrind knows it; none: in all of a run.
+    within: Option<&'static str>,
 }
 
 fn cases() -> impl Iterator<Item = Case> {
@@ -52,7 +54,10 @@ fn content(bytes: usize) -> Bytes {
     Content::Message(Message { content_type: ContentType::plain_text(), body, reply_to: None }).encode()
 }
 
-/// What callgrind counts: it is told this name, so that nothing before or after is in the count.
+/// Where callgrind counts, whatever the name is mangled to.
+const WHOLE_RUN: &str = "*counted_instructions*";
+
+/// Callgrind is told its name, so that nothing before or after is in the count.
 #[inline(never)]
 fn counted_instructions(run: &mut dyn FnMut()) {
     run();
@@ -64,7 +69,7 @@ fn main() -> ExitCode {
     match (arguments.next().as_deref(), arguments.next()) {
         (Some("list"), None) => {
             for case in cases() {
-                println!("{} {}", case.name, case.operations);
+                println!("{} {} {}", case.name, case.operations, case.within.unwrap_or(WHOLE_RUN));
             }
         }
         (Some("count"), Some(name)) => {
@@ -82,7 +87,8 @@ fn main() -> ExitCode {
 fn measure_times() {
     let criterion = Criterion::default().sample_size(SAMPLES).measurement_time(Duration::from_secs(3));
     let mut criterion = criterion.configure_from_args();
-    for case in cases() {
+    // What is counted within one function has no time of its own.
+    for case in cases().filter(|case| case.within.is_none()) {
         let (group, name) = case.name.split_once('/').expect("a group");
         let mut group = criterion.benchmark_group(group);
         group.throughput(Throughput::Elements(case.operations.into()));
