@@ -39,12 +39,15 @@ pub(super) fn has_valgrind(workplace: &Workplace) -> bool {
     output.is_ok_and(|output| output.status.success())
 }
 
-/// The compiler and the machine that it compiles for.
-pub(super) fn compiler(workplace: &Workplace) -> Result<String, Failure> {
-    let text = output_of(workplace, "rustc", &["-vV"])?;
-    let version = text.lines().next().unwrap_or_default();
-    let host = text.lines().find_map(|line| line.strip_prefix("host: ")).unwrap_or_default();
-    Ok(format!("{version} for {host}"))
+/// The versions that counts depend on: the compiler and what it compiles for, the C library, valgrind.
+pub(super) fn tools(workplace: &Workplace) -> Result<String, Failure> {
+    let rustc = output_of(workplace, "rustc", &["-vV"])?;
+    let version = rustc.lines().next().unwrap_or_default();
+    let host = rustc.lines().find_map(|line| line.strip_prefix("host: ")).unwrap_or_default();
+    let library = output_of(workplace, "getconf", &["GNU_LIBC_VERSION"]);
+    let library = library.unwrap_or_else(|_| "another C library".to_owned());
+    let valgrind = output_of(workplace, "valgrind", &["--version"])?;
+    Ok(format!("{version} for {host}, {}, {}", library.trim(), valgrind.trim()))
 }
 
 /// Where callgrind's files are kept.

@@ -1,7 +1,7 @@
 //! How many instructions the hot paths take, counted under callgrind and compared with a baseline.
 //!
 //! Counts repeat where times do not, so that a hot path that grew is caught on any machine, however busy. They are those
-//! of one compiler: another's are not compared. What is counted are the cases of `benches/hot-paths`.
+//! of one compiler, C library and valgrind: those of others are not compared. What is counted are the cases of `benches/hot-paths`.
 
 mod baseline;
 mod counting;
@@ -28,11 +28,11 @@ pub(crate) fn compare(workplace: &Workplace, filter: &str) -> Result<Outcome, Fa
         return workplace.skip("instruction counts: valgrind is not installed (apt-get install valgrind)");
     }
     let baseline = Baseline::read(&workplace.root)?;
-    let compiler = counting::compiler(workplace)?;
-    if baseline.compiler != compiler {
+    let tools = counting::tools(workplace)?;
+    if baseline.made_with != tools {
         return workplace.skip(&format!(
-            "instruction counts: {BASELINE} is of {}, and this is {compiler}, whose counts differ ({ACCEPT})",
-            baseline.compiler
+            "instruction counts: {BASELINE} was made with {}, and here is {tools}, with which counts differ ({ACCEPT})",
+            baseline.made_with
         ));
     }
     let counts = counting::count(workplace, filter)?;
@@ -62,13 +62,13 @@ pub(crate) fn accept(workplace: &Workplace, filter: &str) -> Result<Outcome, Fai
     if !counting::has_valgrind(workplace) {
         return Err("valgrind is not installed: apt-get install valgrind".to_owned());
     }
-    let compiler = counting::compiler(workplace)?;
+    let tools = counting::tools(workplace)?;
     let before = Baseline::read(&workplace.root).ok();
-    if !filter.is_empty() && before.as_ref().is_none_or(|before| before.compiler != compiler) {
-        return Err(format!("{BASELINE} is of another compiler: accept all cases, not some"));
+    if !filter.is_empty() && before.as_ref().is_none_or(|before| before.made_with != tools) {
+        return Err(format!("{BASELINE} was made with other tools: accept all cases, not some"));
     }
     let counts = counting::count(workplace, filter)?;
-    let after = Baseline::after(before.as_ref(), compiler, counts, filter);
+    let after = Baseline::after(before.as_ref(), tools, counts, filter);
     for change in before.unwrap_or_default().changes(&after.instructions, filter) {
         println!("{change}");
     }
