@@ -12,7 +12,7 @@ use crate::workplace::Failure;
 
 /// Where they are, from the root.
 pub(super) const BASELINE: &str = "benches/hot-paths/instructions.toml";
-/// Thrice what hash seeds and TLS change from run to run, and narrow enough for a copy too many.
+/// What hash seeds and TLS change from run to run, and narrow enough for a copy too many.
 const TOLERANCE_PERCENT_DEFAULT: u32 = 1;
 
 const HEADER: &str = "\
@@ -99,9 +99,18 @@ impl Change {
         Some((new - old) * 100.0 / old.max(1.0))
     }
 
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// It takes more than is tolerated, or is not on both sides.
     pub(super) fn is_failure(&self) -> bool {
-        self.percent().is_none_or(|percent| percent > f64::from(self.tolerance_percent))
+        self.percent().is_none() || self.is_higher()
+    }
+
+    /// It takes more, by more than is tolerated.
+    pub(super) fn is_higher(&self) -> bool {
+        self.percent().is_some_and(|percent| percent > f64::from(self.tolerance_percent))
     }
 
     /// It takes less, by more than is tolerated.

@@ -55,14 +55,14 @@ pub(super) fn folder(workplace: &Workplace) -> PathBuf {
     workplace.target.join("instructions")
 }
 
-/// Counts the cases whose names contain `filter`, as many at once as the machine has cores.
-pub(super) fn count(workplace: &Workplace, filter: &str) -> Result<Counts, Failure> {
+/// Counts the cases that are wanted, as many at once as the machine has cores.
+pub(super) fn count(workplace: &Workplace, is_wanted: &dyn Fn(&str) -> bool) -> Result<Counts, Failure> {
     let program = build(workplace)?;
     let list = output_of(workplace, &program, &["list"])?;
     let cases = list.lines().map(parse_case).collect::<Result<Vec<_>, _>>()?;
-    let cases: Vec<_> = cases.into_iter().filter(|case| case.name.contains(filter)).collect();
+    let cases: Vec<_> = cases.into_iter().filter(|case| is_wanted(&case.name)).collect();
     if cases.is_empty() {
-        return Err(format!("no case has {filter:?} in its name; there are:\n{list}"));
+        return Err(format!("there is no such case, but these:\n{list}"));
     }
     fs::create_dir_all(folder(workplace))
         .map_err(|error| format!("cannot make {}: {error}", folder(workplace).display()))?;

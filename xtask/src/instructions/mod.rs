@@ -13,6 +13,8 @@ use baseline::{BASELINE, Baseline, Change};
 use crate::workplace::{Failure, Outcome, Workplace};
 
 const ACCEPT: &str = "cargo xtask instructions --accept";
+/// A case is counted so often at most, and the lowest counts: seeds of hash maps only ever add.
+const RUNS_MAX: usize = 3;
 
 /// Instructions of one operation of each case.
 type Counts = BTreeMap<String, u64>;
@@ -35,8 +37,18 @@ pub(crate) fn compare(workplace: &Workplace, filter: &str) -> Result<Outcome, Fa
             baseline.made_with
         ));
     }
-    let counts = counting::count(workplace, filter)?;
-    let changes = baseline.changes(&counts, filter);
+    let mut counts = counting::count(workplace, &|name| name.contains(filter))?;
+    let mut changes = baseline.changes(&counts, filter);
+    for _ in 1..RUNS_MAX {
+        let higher: Vec<&str> =
+            changes.iter().filter(|change| change.is_higher()).map(Change::name).collect();
+        if higher.is_empty() {
+            break;
+        }
+        println!("Counting again: {}", higher.join(", "));
+        lower(&mut counts, counting::count(workplace, &|name| higher.contains(&name))?);
+        changes = baseline.changes(&counts, filter);
+    }
     for change in &changes {
         println!("{change}");
     }
@@ -67,7 +79,10 @@ pub(crate) fn accept(workplace: &Workplace, filter: &str) -> Result<Outcome, Fai
     if !filter.is_empty() && before.as_ref().is_none_or(|before| before.made_with != tools) {
         return Err(format!("{BASELINE} was made with other tools: accept all cases, not some"));
     }
-    let counts = counting::count(workplace, filter)?;
+    let mut counts = Counts::new();
+    for _ in 0..RUNS_MAX {
+        lower(&mut counts, counting::count(workplace, &|name| name.contains(filter))?);
+    }
     let after = Baseline::after(before.as_ref(), tools, counts, filter);
     for change in before.unwrap_or_default().changes(&after.instructions, filter) {
         println!("{change}");
@@ -75,4 +90,12 @@ pub(crate) fn accept(workplace: &Workplace, filter: &str) -> Result<Outcome, Fai
     after.write(&workplace.root)?;
     println!("{BASELINE} has the new counts: commit it, and say why in the message.");
     Ok(Outcome::Passed)
+}
+
+/// Takes in what was counted again.
+fn lower(counts: &mut Counts, again: Counts) {
+    for (name, count) in again {
+        let lowest = counts.entry(name).or_insert(count);
+        *lowest = count.min(*lowest);
+    }
 }
