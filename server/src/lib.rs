@@ -8,6 +8,8 @@ mod config;
 mod development;
 mod fanout;
 mod fault;
+#[cfg(feature = "simulation")]
+mod hot_path;
 mod limits;
 mod log;
 mod metrics;
@@ -37,6 +39,9 @@ pub use config::{
 pub use development::{Development, DevelopmentError};
 #[cfg(feature = "fault-injection")]
 pub use fault::ServerFault;
+#[cfg(feature = "simulation")]
+#[doc(hidden)]
+pub use hot_path::{ConversationPath, HotPathError, NodeHint};
 pub use metrics::{CloseReason, Family, Metrics};
 pub use nodes::{ClusterAuthority, ClusterCertificate, ClusterCertificateError};
 pub use server::{ClusterOptions, Server, ServerOptions, StartError};

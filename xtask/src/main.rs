@@ -7,6 +7,7 @@
 mod audit;
 mod coverage;
 mod foundationdb;
+mod instructions;
 mod simulation;
 mod steps;
 mod test_run;
@@ -23,7 +24,7 @@ use crate::workplace::Workplace;
 const EXAMPLES: &str = "\
 Examples:
   cargo xtask check    before a commit: format, tidy, clippy, docs, wasm32, audit
-  cargo xtask test     every test of the workspace
+  cargo xtask test     every test of the workspace, and the instructions of the hot paths
   cargo xtask ci       both
   cargo xtask tidy     the house rules alone: a second, no compiling
   cargo xtask spec     which requirements of spec/ have a test that cites them
@@ -48,7 +49,7 @@ struct Arguments {
 enum Chore {
     /// Format, tidy, clippy with warnings denied, docs, wasm32, dependency audit
     Check,
-    /// Every test of the workspace
+    /// Every test of the workspace, and the instructions of the hot paths
     Test,
     /// Check, then test
     Ci,
@@ -64,6 +65,18 @@ enum Chore {
         /// Print only the requirements that no test cites
         #[arg(long)]
         uncovered: bool,
+    },
+    /// How many instructions the hot paths take, under callgrind, beside the baseline
+    #[command(
+        after_help = "Examples:\n  cargo xtask instructions\n  cargo xtask instructions codec\n  cargo xtask instructions --accept"
+    )]
+    Instructions {
+        /// Only the cases whose names contain it
+        #[arg(default_value = "", hide_default_value = true)]
+        filter: String,
+        /// Make what is counted the new baseline, in benches/hot-paths/instructions.toml
+        #[arg(long)]
+        accept: bool,
     },
     /// Storms on the simulated network: is anything lost, doubled, out of order?
     #[command(disable_help_flag = true)]
@@ -91,6 +104,10 @@ fn main() -> ExitCode {
         Chore::Tidy => run_steps(&workplace, &[steps::TIDY]).map(succeeded),
         Chore::Deny => run_steps(&workplace, &[steps::AUDIT]).map(succeeded),
         Chore::Spec { uncovered } => coverage::report(&workplace, uncovered).map(succeeded),
+        Chore::Instructions { filter, accept } => {
+            let count = if accept { instructions::accept } else { instructions::compare };
+            count(&workplace, &filter).map(|_| ExitCode::SUCCESS)
+        }
         Chore::Table { arguments } => simulation::run(&workplace, "table", &arguments),
         Chore::Sim { arguments } => simulation::run(&workplace, "storm", &arguments),
     });

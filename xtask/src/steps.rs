@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use crate::workplace::{Failure, Outcome, Workplace, run};
-use crate::{audit, foundationdb, test_run, tidy};
+use crate::{audit, foundationdb, instructions, test_run, tidy};
 
 /// One check: its name and what it does.
 pub(crate) struct Step {
@@ -45,13 +45,15 @@ const WASM: Step = Step { name: "wasm32", run: check_protocol_for_wasm };
 /// The dependency audit.
 pub(crate) const AUDIT: Step = Step { name: "audit", run: audit::check };
 const TESTS: Step = Step { name: "tests", run: test_run::run_all };
+/// After the tests, whose dependencies it is built on.
+const INSTRUCTIONS: Step = Step { name: "counts", run: instructions::check };
 
 /// Everything but the tests, the quick ones first.
 pub(crate) const CHECK: &[Step] = &[FORMAT, TIDY, CLIPPY, PEERS, FOUNDATIONDB, DOCS, WASM, AUDIT];
-/// Every test of the workspace.
-pub(crate) const TEST: &[Step] = &[TESTS];
+/// Every test of the workspace, and what the hot paths cost.
+pub(crate) const TEST: &[Step] = &[TESTS, INSTRUCTIONS];
 /// Both.
-pub(crate) const CI: &[Step] = &[FORMAT, TIDY, CLIPPY, PEERS, FOUNDATIONDB, DOCS, WASM, AUDIT, TESTS];
+pub(crate) const CI: &[Step] = &[FORMAT, TIDY, CLIPPY, PEERS, FOUNDATIONDB, DOCS, WASM, AUDIT, TESTS, INSTRUCTIONS];
 
 const WASM_TARGET: &str = "wasm32-unknown-unknown";
 

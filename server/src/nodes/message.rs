@@ -95,7 +95,7 @@ impl Message {
 
     /// The message with its length in front, as it goes over a link. None: it is longer than
     /// [`NODE_MESSAGE_BYTES_MAX`], or names more users than [`HINT_USERS_MAX`].
-    pub(super) fn encode(self) -> Option<Bytes> {
+    pub(crate) fn encode(self) -> Option<Bytes> {
         if matches!(&self, Self::Hint(Hint { to: HintTo::Users(users), .. }) if users.len() > HINT_USERS_MAX)
         {
             return None;
@@ -106,7 +106,7 @@ impl Message {
 
     /// Reads a message, without the length. None: it is of a kind, or says something, that this version does not
     /// know. Bytes of entries are slices of `encoded`, not copies.
-    pub(super) fn decode(encoded: Bytes) -> Result<Option<Self>, MessageError> {
+    pub(crate) fn decode(encoded: Bytes) -> Result<Option<Self>, MessageError> {
         wire::Message::decode(encoded)?.kind.map_or(Ok(None), Self::from_wire)
     }
 
