@@ -53,7 +53,8 @@ pub(crate) const CHECK: &[Step] = &[FORMAT, TIDY, CLIPPY, PEERS, FOUNDATIONDB, D
 /// Every test of the workspace, and what the hot paths cost.
 pub(crate) const TEST: &[Step] = &[TESTS, INSTRUCTIONS];
 /// Both.
-pub(crate) const CI: &[Step] = &[FORMAT, TIDY, CLIPPY, PEERS, FOUNDATIONDB, DOCS, WASM, AUDIT, TESTS, INSTRUCTIONS];
+pub(crate) const CI: &[Step] =
+    &[FORMAT, TIDY, CLIPPY, PEERS, FOUNDATIONDB, DOCS, WASM, AUDIT, TESTS, INSTRUCTIONS];
 
 const WASM_TARGET: &str = "wasm32-unknown-unknown";
 

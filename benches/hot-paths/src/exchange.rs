@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use fulmar_client::{Conversation, Event, OutgoingMessage, UserId};
-use fulmar_interop_tests::network::Profile;
 use fulmar_interop_tests::simulation::{Device, World};
+use fulmar_network_model::Profile;
 use fulmar_protocol::HistoryPolicy;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
