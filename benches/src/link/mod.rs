@@ -11,7 +11,7 @@
 //! sockets are there; a program is started there. The namespaces have no names and the devices belong to this
 //! process, so nothing is left when it ends, however it ends.
 //!
-//! ```ignore
+//! ```text
 //! let link = Link::open(&Profile::LTE, 7, &LinkSettings::default())?;
 //! let place = Place::behind(&link)?; // servers start behind the link
 //! let client = link.client().clone();
